@@ -1,0 +1,1 @@
+"""Ingestion queue, local archive, receipts."""

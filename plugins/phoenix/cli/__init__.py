@@ -1,0 +1,1 @@
+"""The command line: ``phoenix <noun> <verb>``, the same steps without Airflow."""

@@ -1,0 +1,1 @@
+"""A whole PHOENIX on one machine: engine, images, database and Airflow components."""

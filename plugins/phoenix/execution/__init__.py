@@ -1,0 +1,1 @@
+"""One AB through one recipe: staging, SOF, container, verdict, publication."""

@@ -1,0 +1,1 @@
+"""Fast header scan, ESO keyword access and classification of frames."""

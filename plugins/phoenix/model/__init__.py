@@ -1,0 +1,1 @@
+"""Frozen values of the domain: frames, ABs, batches, outcomes, products, scores. No I/O."""

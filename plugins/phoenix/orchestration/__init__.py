@@ -1,0 +1,1 @@
+"""The only package that imports airflow: DAG factory, task groups, operators, notification."""

@@ -1,0 +1,1 @@
+"""QC1 parameters, scores and report pictures."""

@@ -1,0 +1,1 @@
+"""Open recipes of our own with the esorex contract."""

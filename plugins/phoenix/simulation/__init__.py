@@ -1,0 +1,1 @@
+"""Honest raw-frame simulators with a truth file, for the demo and the tests."""
