@@ -1,0 +1,159 @@
+"""The association block: what to process, with what, how, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Completeness(StrEnum):
+    """Whether all mandatory calibrations were found."""
+
+    COMPLETE = "COMPLETE"
+    INCOMPLETE = "INCOMPLETE"
+
+
+class ProcessStatus(StrEnum):
+    """DFOS's word for how far an AB has come."""
+
+    CREATED = "CREATED"
+    SUCCESSFUL = "SUCCESSFUL"
+    FAILED = "FAILED"
+
+
+class McalibStatus(StrEnum):
+    """REAL: a file exists. VIRTUAL: another AB will make it. STATIC: a table of the instrument."""
+
+    REAL = "REAL"
+    VIRTUAL = "VIRTUAL"
+    STATIC = "STATIC"
+
+
+class Tree(StrEnum):
+    """Where in an AB store a text form lies."""
+
+    SOURCE = "source"
+    EDITED = "edited"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A raw frame of the AB with the tag it carries in the SOF."""
+
+    path: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mcalib:
+    """A calibration of the AB.
+
+    Attributes
+    ----------
+    source
+        Path of the file; for VIRTUAL the name of the AB that makes it.
+    tag
+        PRO.CATG, which is also the tag in the SOF.
+    dt_days
+        Calibration minus group time, days; 0 for static tables.
+    level
+        Calibration level: 0 follows the calibration plan, higher is riskier.
+    mandatory
+        Whether the AB is INCOMPLETE, and the recipe must not start, without it.
+    """
+
+    status: McalibStatus
+    source: str
+    tag: str
+    dt_days: float = 0.0
+    level: int = 0
+    mandatory: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PgiEntry:
+    """A PGI that has edited this AB: name, version and hash of its configuration."""
+
+    name: str
+    version: str
+    config_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A mandatory calibration nobody could supply, and why."""
+
+    tag: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationBlock:
+    """One processing job: raw frames, master calibrations, recipe, parameters, history.
+
+    Attributes
+    ----------
+    name
+        ``<INSTR>.<timestamp of the first raw>[_<event>].ab``; unique in a release.
+    task
+        Name of the rule task that made it (``bias``, ``science``); gives the place in the cascade.
+    match_keys
+        Setting of the group as (keyword, value) pairs, in the rule's order.
+    expected
+        PRO.CATG the recipe must write.
+    exclusion
+        Code of the pre-selection that took the AB out (``ABORTED_TEMPLATE``); empty when it is to be processed.
+    extras
+        Lines of the text form this version does not know; kept as they are.
+    """
+
+    name: str
+    release: str
+    instrument: str
+    date: str
+    task: str
+    recipe: str
+    raw_type: str
+    dpr_catg: str
+    batch_id: str
+    mjd_obs: float
+    mjd_obs_mod: float
+    raws: tuple[RawFile, ...]
+    mcalibs: tuple[Mcalib, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    expected: tuple[str, ...] = ()
+    match_keys: tuple[tuple[str, str], ...] = ()
+    drs_type: str = "CON"
+    event: str = ""
+    completeness: Completeness = Completeness.COMPLETE
+    process_status: ProcessStatus = ProcessStatus.CREATED
+    obs_prog_id: str = ""
+    obs_id: str = ""
+    obs_mode: str = ""
+    missing: tuple[Missing, ...] = ()
+    exclusion: str = ""
+    exclusion_reason: str = ""
+    pgis: tuple[PgiEntry, ...] = ()
+    rules_version: str = ""
+    extras: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name without ``.ab``; names its product folder, log and report."""
+        return self.name.removesuffix(".ab")
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Names of the ABs that must have made their masters first, each once, in order."""
+        return tuple(dict.fromkeys(m.source for m in self.mcalibs if m.status is McalibStatus.VIRTUAL))
+
+    @property
+    def level(self) -> int:
+        """Calibration level of the AB: the worst of its calibrations."""
+        return max((m.level for m in self.mcalibs), default=0)
+
+    @property
+    def product_root(self) -> str:
+        """DFOS product root, ``r.<stem>``."""
+        return f"r.{self.stem}"

@@ -1,0 +1,80 @@
+"""What comes out: recipe products, IDPs with their ancillary files, archive receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A file a recipe wrote, known by PRO.CATG."""
+
+    path: str
+    pro_catg: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idp:
+    """A file in Phase 3 format ready for the archive: a science product or one of its ancillary files.
+
+    Attributes
+    ----------
+    origfile
+        File name by the naming scheme, at most 68 characters.
+    prodcatg
+        ``SCIENCE.SPECTRUM``, ``ANCILLARY.2DSPECTRUM``, ``ANCILLARY.PREVIEW`` ...
+    parent
+        ``origfile`` of the science product an ancillary file belongs to; empty for a science product.
+    """
+
+    path: str
+    origfile: str
+    prodcatg: str
+    size_bytes: int
+    sha256: str
+    parent: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule of the IDP format: stable rule id, place, what was found and what is right."""
+
+    rule: str
+    where: str
+    message: str
+
+
+class IngestState(StrEnum):
+    """Where a file stands in the ingestion queue."""
+
+    HELD = "held"
+    PENDING = "pending"
+    ARCHIVED = "archived"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The archive's confirmation for one file.
+
+    Attributes
+    ----------
+    arcfile
+        Name in the archive, ``ADP.2026-11-22T18:00:00.123.fits`` (other suffix for non-FITS files).
+    version
+        Running number among the products of the same origin, from 1.
+    """
+
+    origfile: str
+    arcfile: str
+    path: str
+    size_bytes: int
+    sha256: str
+    version: int
+    received_at: datetime
