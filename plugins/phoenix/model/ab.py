@@ -103,7 +103,7 @@ class AssociationBlock:
     expected
         PRO.CATG the recipe must write.
     exclusion
-        Code of the pre-selection that took the AB out (``ABORTED_TEMPLATE``); empty when it is to be processed.
+        Code of the pre-selection that took the AB out (``ABORTED_TEMPLATE``); empty when it may run.
     extras
         Lines of the text form this version does not know; kept as they are.
     """

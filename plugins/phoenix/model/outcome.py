@@ -10,7 +10,7 @@ from enum import StrEnum
 class Outcome(StrEnum):
     """Outcome of an execution.
 
-    Told from exit code, inspection of the container, log and products together; never from the exit code alone.
+    Told from exit code, container state, log and products together; never from the exit code alone.
     """
 
     OK = "ok"

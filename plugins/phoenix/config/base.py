@@ -1,0 +1,30 @@
+"""What all parts of the schema share: strict frozen models and durations with units."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+class Strict(BaseModel):
+    """Frozen; unknown fields are errors, so that a misspelt field never goes unseen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("a duration is a number with a unit: 30 s, 10 min, 2 h or 7 d")
+
+
+#: A length of time, written ``30 s``, ``10 min``, ``2 h`` or ``7 d``.
+Duration = Annotated[timedelta, BeforeValidator(_duration)]

@@ -1,0 +1,167 @@
+"""Reads include/config; an error names file, field, value found and what is right.
+
+Each file is read when it is asked for, so that a broken one hides nothing but itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from phoenix.config.base import Strict
+from phoenix.config.folders import DataFolders
+from phoenix.config.instrument import Instrument
+from phoenix.config.qc import Qc
+from phoenix.config.release import Release
+from phoenix.config.rules import Rules
+from phoenix.config.site import Site
+from phoenix.errors import ConfigError
+
+#: The deployment this package was checked out with: plugins/phoenix/config/loader.py -> three folders up.
+PROJECT = Path(__file__).resolve().parents[3]
+
+_Model = TypeVar("_Model", bound=Strict)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML without silent overwriting: a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+class Configuration:
+    """All of include/config plus the data root.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The configuration folder; default ``PHOENIX_CONFIG``, else ``include/config`` of the project.
+    root : Path, optional
+        The data root; default ``PHOENIX_ROOT``, else ``var`` of the project.
+    """
+
+    def __init__(self, folder: Path | None = None, root: Path | None = None) -> None:
+        self.folder = (
+            folder or Path(os.environ.get("PHOENIX_CONFIG") or PROJECT / "include" / "config")
+        ).resolve()
+        self.root = (root or Path(os.environ.get("PHOENIX_ROOT") or PROJECT / "var")).resolve()
+
+    @cached_property
+    def site(self) -> Site:
+        """The site's ``phoenix.yaml``."""
+        return _read(self.folder / "phoenix.yaml", Site)
+
+    @cached_property
+    def folders(self) -> DataFolders:
+        """Absolute folders of this site."""
+        return DataFolders(self.root, self.site.folders)
+
+    def instrument(self, name: str) -> Instrument:
+        """Return the configuration of an instrument, e.g. ``UVES``."""
+        return self._named("instruments", name.lower(), Instrument)
+
+    def rules(self, instrument: str) -> Rules:
+        """Return the association rules of an instrument."""
+        return self._named("rules", instrument.lower(), Rules)
+
+    def qc(self, instrument: str) -> Qc:
+        """Return the QC configuration of an instrument."""
+        return self._named("qc", instrument.lower(), Qc)
+
+    def release(self, name: str) -> Release:
+        """Return a release, e.g. ``UVES_R3``."""
+        return self._named("releases", name, Release)
+
+    def names(self, section: str) -> tuple[str, ...]:
+        """Return the names of a section's files: ``instruments``, ``rules``, ``qc`` or ``releases``."""
+        return tuple(sorted(path.stem for path in (self.folder / section).glob("*.yaml")))
+
+    def _named(self, section: str, name: str, model: type[_Model]) -> _Model:
+        known = self.names(section)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"{section}/{name}.yaml",
+                "there is no such file",
+                f"one of {', '.join(known) or '(none)'}",
+                f"did you mean {near[0]}?" if near else f"add it to {self.folder / section}",
+            )
+        return _read(self.folder / section / f"{name}.yaml", model)
+
+    def check(self) -> list[ConfigError]:
+        """Read every file and return all errors, instead of raising the first."""
+        errors: list[ConfigError] = []
+
+        def attempt(section: str, model: type[Strict]) -> None:
+            for name in self.names(section):
+                try:
+                    self._named(section, name, model)
+                except ConfigError as error:
+                    errors.append(error)
+
+        try:
+            _ = self.site
+        except ConfigError as error:
+            errors.append(error)
+        attempt("instruments", Instrument)
+        attempt("rules", Rules)
+        attempt("qc", Qc)
+        attempt("releases", Release)
+        return errors
+
+
+def _read(path: Path, model: type[_Model]) -> _Model:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ConfigError(
+            str(path), f"cannot be read: {error.strerror}", remedy="see docs/operators.md, Configuration"
+        ) from error
+    return _parse(path, stat.st_mtime_ns, model)
+
+
+@lru_cache(maxsize=256)
+def _parse(path: Path, _mtime_ns: int, model: type[_Model]) -> _Model:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(str(path), f"holds {type(content).__name__}", "a mapping of fields to values")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise _explain(path, error, model) from error
+
+
+def _explain(path: Path, error: ValidationError, model: type[Strict]) -> ConfigError:
+    """Turn the first of pydantic's errors into words, and count the rest."""
+    details = error.errors()
+    first = details[0]
+    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    found = first.get("input")
+    expected, remedy = first["msg"], ""
+    if first["type"] == "extra_forbidden":
+        expected = "a known field"
+        near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
+        remedy = f"did you mean {near[0]}?" if near else "remove it or mend its spelling"
+        found = str(first["loc"][-1])
+    if len(details) > 1:
+        remedy = f"{remedy} ({len(details) - 1} more error(s) in this file)".strip()
+    shown = repr(found) if not isinstance(found, dict) else "a mapping without it"
+    return ConfigError(f"{path}, field {field}", f"found {shown[:200]}", expected, remedy)
