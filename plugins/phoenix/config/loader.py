@@ -9,7 +9,7 @@ import difflib
 import os
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
@@ -132,7 +132,7 @@ def _read(path: Path, model: type[_Model]) -> _Model:
         raise ConfigError(
             str(path), f"cannot be read: {error.strerror}", remedy="see docs/operators.md, Configuration"
         ) from error
-    return _parse(path, stat.st_mtime_ns, model)
+    return cast(_Model, _parse(path, stat.st_mtime_ns, model))
 
 
 @lru_cache(maxsize=256)

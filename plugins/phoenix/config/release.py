@@ -33,14 +33,14 @@ class Pgi(Strict):
     """A plug-in that edits ABs, with its own configuration."""
 
     name: str
-    config: dict[str, Any] = {}
+    config: Any = None
 
 
 class Conversion(Strict):
     """How products become IDPs."""
 
     converter: str
-    config: dict[str, Any] = {}
+    config: Any = None
 
 
 class QcMode(StrEnum):

@@ -82,8 +82,8 @@ class Level(Strict):
 class Association(Strict):
     """One kind of calibration an AB of the task takes.
 
-    Exactly one of ``master``, ``static`` says where it is looked for: among masters (real ones, and those that
-    ABs of the task ``made_by`` will make) or among the instrument's static tables.
+    Exactly one of ``master``, ``static`` says where it is looked for: among masters (real ones, and those
+    that ABs of the task ``made_by`` will make) or among the instrument's static tables.
     """
 
     master: str | None = Field(default=None, description="PRO.CATG; may hold a {split}")
