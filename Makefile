@@ -1,0 +1,77 @@
+# Every target does the set-up it needs; a second call is quick. "make help" lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON_IN := $(VENV)/bin/python
+DEPLOY := $(PYTHON_IN) -m phoenix.deployment
+INSTALLED := $(VENV)/.installed
+# Tests beside each other; those that share the engine or Airflow keep to one worker (tests/conftest.py).
+PYTEST := $(VENV)/bin/pytest -n 2 --dist loadgroup
+FAST := not engine and not airflow
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml .ci/setup .ci/uv.py .ci/requirements-uv.txt
+	@.ci/setup && touch $@
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make .venv with the locked dependencies
+
+.PHONY: engine
+engine: setup ## See that a Docker engine answers; start one if this machine lets us
+	@$(DEPLOY) engine
+
+.PHONY: images
+images: engine ## Build the pipeline images that are not up to date
+	@$(DEPLOY) images
+
+.PHONY: demo
+demo: images ## Simulate a UVES month and run it through Airflow, from raw frames to ingested IDPs
+	@$(VENV)/bin/phoenix demo
+
+.PHONY: up
+up: images ## Start database and Airflow; the DAGs are scheduled and paused
+	@$(DEPLOY) up
+
+.PHONY: down
+down: setup ## Stop every process that was started here, and nothing else
+	@$(DEPLOY) down
+
+.PHONY: doctor
+doctor: setup ## Tell what is wrong with this installation and the command that mends it
+	@$(DEPLOY) doctor
+
+.PHONY: test
+test: images ## Run all tests, real recipes and Airflow included
+	@$(PYTEST)
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that need neither containers nor Airflow
+	@$(PYTEST) -m "$(FAST)"
+
+.PHONY: lint
+lint: setup ## Check style, types, layers, spelling and the lock file
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
+	@$(PYTHON_IN) .ci/check_lock.py
+
+.PHONY: bench
+bench: images ## Measure what the project promises to be fast at
+	@$(VENV)/bin/pytest tests/bench -m "" -s
+
+.PHONY: lock
+lock: setup ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=1 renews all pins
+	@$(PYTHON_IN) .ci/uv.py compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what tools left in the checkout; data in var/ and .venv stay
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -not -path './var/*' -prune -exec rm -rf {} +
