@@ -1,0 +1,112 @@
+"""From the name of an instrument to its DAG."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
+
+from phoenix.config.instrument import Instrument
+from phoenix.config.loader import Configuration
+from phoenix.config.release import Release
+from phoenix.config.rules import Rules
+from phoenix.orchestration import steps
+from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
+from phoenix.orchestration.schedule import timetable
+
+#: One failed night or AB never stops the others, but a failed preparation stops all.
+ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+
+
+def instrument_dag(instrument: str) -> DAG:
+    """Return the DAG of an instrument: its default release, one run per batch.
+
+    Parameters
+    ----------
+    instrument : str
+        Name as in ``include/config/instruments``, e.g. ``UVES``.
+
+    Raises
+    ------
+    ConfigError
+        If a YAML of this instrument is wrong; the DAGs of the others are not touched.
+    """
+    configuration = Configuration()
+    data = configuration.instrument(instrument)
+    release = configuration.release(data.default_release)
+    rules = configuration.rules(instrument)
+    start = release.schedule.start if release.schedule else None
+    end = release.schedule.end if release.schedule else None
+    dag = DAG(
+        dag_id=f"phoenix_{instrument.lower()}",
+        description=f"{data.title}: {release.title}",
+        doc_md=_documentation(data, release, rules),
+        schedule=timetable(release),
+        start_date=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        end_date=datetime(end.year, end.month, end.day, tzinfo=UTC) if end else None,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=True,
+        tags=["phoenix", instrument, release.release],
+        default_args={"owner": "phoenix", "retries": 2, "retry_delay": timedelta(seconds=30)},
+    )
+    with dag:
+        _batch(data, release, rules)
+    return dag
+
+
+def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
+    """Wire the six task groups and the close-out."""
+    name = release.release
+    with TaskGroup("create_abs") as create_abs:
+        nights = steps.scan_frames(name)
+        chain(steps.open_batch(name), nights)
+        steps.associate.partial(release=name).expand(night=nights)
+    with TaskGroup("edit_abs") as edit_abs:
+        steps.apply_pgis.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
+    with TaskGroup("run_recipes") as run_recipes:
+        _cascade(instrument, name, rules)
+    with TaskGroup("qc_reports") as qc_reports:
+        steps.report_quality.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
+    with TaskGroup("convert_idps") as convert_idps:
+        steps.convert.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
+    with TaskGroup("ingest") as ingest:
+        steps.ingest.override(trigger_rule=ISOLATED)(name)
+    chain(create_abs, edit_abs, run_recipes, qc_reports, convert_idps, ingest, steps.close_out(name))
+
+
+def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
+    """One mapped task per task of the cascade, one instance per AB; masters before those who need them."""
+    before = None
+    for step in rules.tasks:
+        planned = steps.plan.override(task_id=f"plan_{step.name}", trigger_rule=ISOLATED)(release, step.name)
+        recipes = RecipeOperator.partial(
+            task_id=step.name,
+            release=release,
+            map_index_template="{{ task.ab }}",
+            execution_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
+            trigger_rule=ISOLATED,
+            doc_md=f"{step.title}: `{step.recipe}`, one task instance per AB.",
+        ).expand(ab=planned)
+        if before is not None:
+            chain(before, recipes)
+        before = recipes
+
+
+def _documentation(instrument: Instrument, release: Release, rules: Rules) -> str:
+    """Return what the DAG's page tells an operator."""
+    cascade = "\n".join(f"| {step.name} | {step.title} | `{step.recipe}` |" for step in rules.tasks)
+    return f"""
+# {instrument.title}: {release.title}
+
+Each run processes one batch ({release.batch}) of release `{release.release}`; the batch key is the run's
+**partition key**. Past batches are run by a backfill.
+
+**Healthy** is a run that ends with success: the batch is DONE. A failed run means that the batch is PARTIAL
+or FAILED; the log of `close_out` lists each AB that is missing, why, and the command that replays it. Running
+the same key again does only what is missing.
+
+| step | makes | recipe |
+|---|---|---|
+{cascade}
+"""

@@ -1,0 +1,118 @@
+"""The tasks of a batch: thin shells around ``phoenix.chain``, which does the work.
+
+Imports of the chain stand inside the tasks: every task process and the DAG processor read this module.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowFailException
+
+from phoenix.model.batch import BatchState
+from phoenix.orchestration.running import log, reported, running_batch
+
+NIGHT_NAME = "{{ task.op_kwargs['night'] }}"
+
+
+@task
+@reported
+def open_batch(release: str) -> None:
+    """Guard the batch: a key is there, nobody else works on it, the disk has room."""
+    from phoenix.chain.batch import open_batch as open_
+
+    batch = running_batch(release)
+    open_(batch.database, batch.configuration, batch.release, batch.key, batch.owner)
+    log.info("batch %s %s is open", batch.release, batch.key)
+
+
+@task
+@reported
+def scan_frames(release: str) -> list[str]:
+    """Bring the frame catalogue up to date; return the nights of the batch that have raw frames."""
+    from phoenix.chain.plan import nights_with_frames
+    from phoenix.chain.scan import scan_into_catalogue
+
+    batch = running_batch(release)
+    report = scan_into_catalogue(batch.database, batch.configuration)
+    log.info("frame catalogue: %s", report)
+    nights = nights_with_frames(batch.database, batch.configuration, batch.release, batch.key)
+    log.info("%d nights with raw frames: %s", len(nights), ", ".join(nights) or "none")
+    return nights
+
+
+@task(map_index_template=NIGHT_NAME)
+@reported
+def associate(release: str, night: str) -> None:
+    """Make the ABs of a night by the rules."""
+    from phoenix.chain.create import create_abs
+
+    batch = running_batch(release)
+    log.info("%s", create_abs(batch.database, batch.configuration, release, batch.key, nights=[night]))
+
+
+@task(map_index_template=NIGHT_NAME)
+@reported
+def apply_pgis(release: str, night: str) -> None:
+    """Edit the ABs of a night by the release's PGIs."""
+    from phoenix.chain.edit import edit_abs
+
+    batch = running_batch(release)
+    log.info("%s", edit_abs(batch.database, batch.configuration, release, batch.key, night))
+
+
+@task
+@reported
+def plan(release: str, step: str) -> list[str]:
+    """List the ABs of one task of the cascade that have no good outcome yet."""
+    from phoenix.chain.plan import pending
+
+    batch = running_batch(release)
+    names = pending(batch.database, release, batch.key, step)
+    log.info("%s: %d to run", step, len(names))
+    return names
+
+
+@task(map_index_template=NIGHT_NAME)
+@reported
+def report_quality(release: str, night: str) -> None:
+    """Measure, score and draw the QC reports of a night."""
+    from phoenix.chain.qc import qc_reports
+
+    batch = running_batch(release)
+    log.info("%s", qc_reports(batch.database, batch.configuration, release, batch.key, night))
+
+
+@task(map_index_template=NIGHT_NAME)
+@reported
+def convert(release: str, night: str) -> None:
+    """Convert the science products of a night to IDPs and check them."""
+    from phoenix.chain.convert import convert_idps
+
+    batch = running_batch(release)
+    log.info("%s", convert_idps(batch.database, batch.configuration, release, batch.key, night))
+
+
+@task
+@reported
+def ingest(release: str) -> None:
+    """Put the IDPs of the batch into the ingestion queue and ingest what the gate lets through."""
+    from phoenix.chain.ingest import enqueue
+    from phoenix.chain.ingest import ingest as ingest_
+
+    batch = running_batch(release)
+    log.info("%s", enqueue(batch.database, batch.configuration, release, batch.key))
+    log.info("%s", ingest_(batch.database, batch.configuration, release, batch.key))
+
+
+@task(trigger_rule="all_done")
+@reported
+def close_out(release: str) -> None:
+    """Close the batch, write its report and send one digest if it is not DONE."""
+    from phoenix.chain.batch import close_batch
+
+    batch = running_batch(release)
+    report = close_batch(batch.database, batch.configuration, release, batch.key, batch.owner)
+    for line in report.text().splitlines():
+        log.info("%s", line)
+    if report.state is not BatchState.DONE:
+        raise AirflowFailException(f"batch {release} {batch.key} is {report.state}: see the report above")
