@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from string import Formatter
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from phoenix.config.base import Strict
 from phoenix.config.rules import When
+
+#: The word in a name that stands for the key of a measurement with many values: order, fibre ...
+ITEM = "item"
 
 
 class Threshold(Strict):
     """Limits of a parameter for the settings in ``when``; the first that applies counts."""
 
-    when: When = Field(default={}, description="on the AB's setting, by alias")
+    when: When = Field(default={}, description="on the AB's setting, by alias, and on the product's {words}")
     low: float | None = None
     high: float | None = None
     origin: str = Field(description="where the numbers come from")
@@ -20,31 +26,50 @@ class Threshold(Strict):
     def _has_a_limit(self) -> Threshold:
         if self.low is None and self.high is None:
             raise ValueError("give low, high or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low is above high")
         return self
+
+
+def _alternatives(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class Parameter(Strict):
     """A QC1 parameter.
 
     ``keyword`` takes it from a product header (of ``product``); otherwise ``measure`` names a measurement of
-    the instrument's module.
+    the instrument's module. Where ``product`` holds a ``{word}``, there is one value for each product that
+    fits, and ``name`` tells them apart by the same word. A measurement may give many values at once, keyed
+    by order or fibre; then ``name`` holds ``{item}``.
     """
 
     name: str
     description: str
+    label: str = Field(default="", description="short name in pictures, e.g. S/N; default: the name")
     unit: str = ""
-    product: str | None = None
-    keyword: str | None = None
+    product: str | None = Field(default=None, description="PRO.CATG, may hold {words}")
+    keyword: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
+        default=(), description="dotted; the first of a list that is present counts"
+    )
     measure: str | None = None
     thresholds: tuple[Threshold, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> Parameter:
-        if (self.keyword is None) == (self.measure is None):
+        if (not self.keyword) == (self.measure is None):
             raise ValueError("give either keyword (with product) or measure")
-        if self.keyword is not None and self.product is None:
+        if self.keyword and self.product is None:
             raise ValueError("keyword needs the product whose header holds it")
+        known = words_of(self.product or "") | ({ITEM} if self.measure else set())
+        if unknown := words_of(self.name) - known:
+            raise ValueError(f"the name holds {{{min(unknown)}}}, which product does not")
         return self
+
+
+def words_of(template: str) -> set[str]:
+    """Return the words in braces of a template: ``RED_{type}_{chip}`` gives type and chip."""
+    return {word for _, word, _, _ in Formatter().parse(template) if word is not None}
 
 
 class TaskQc(Strict):
@@ -52,6 +77,13 @@ class TaskQc(Strict):
 
     report: str | None = Field(default=None, description="report of the instrument's module; none draws none")
     parameters: tuple[Parameter, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> TaskQc:
+        names = [parameter.name for parameter in self.parameters]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the parameter {min(twice)} is given twice")
+        return self
 
 
 class Qc(Strict):

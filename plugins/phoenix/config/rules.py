@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -35,6 +37,42 @@ class Condition(Strict):
                 "an empty condition holds for nothing; give a value, a list or like/at_least/..."
             )
         return self
+
+    def holds(self, value: Value | None) -> bool:
+        """Return whether a value satisfies all fields; an absent one (None) only satisfies ``present: false``.
+
+        Numbers are compared as numbers, also when one side is written as text (``437`` and ``"437.0"``).
+        """
+        if value is None:
+            return self.present is False
+        number = _number(value)
+        return (
+            self.present is not False
+            and (self.one_of is None or any(_same(value, other) for other in self.one_of))
+            and (self.none_of is None or not any(_same(value, other) for other in self.none_of))
+            and (self.like is None or _like(self.like, value))
+            and (self.unlike is None or not _like(self.unlike, value))
+            and (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+
+def _number(value: Value) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
+def _same(value: Value, other: Value) -> bool:
+    return value == other or _number(value) == _number(other)
+
+
+def _like(pattern: str, value: Value) -> bool:
+    expression = ".*".join(re.escape(part) for part in pattern.split("%"))
+    return re.fullmatch(expression, str(value), re.DOTALL) is not None
 
 
 def _condition(value: Any) -> Any:

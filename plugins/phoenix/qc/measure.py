@@ -1,0 +1,124 @@
+"""Measures the QC1 parameters of an AB; what cannot be measured is told, and the others go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from phoenix.config.qc import ITEM, Parameter
+from phoenix.errors import PhoenixError, QcError
+from phoenix.model.score import Qc1Value
+from phoenix.qc.products import Match, keyword_value
+from phoenix.qc.registry import Source, find_measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A QC1 value with the parameter it belongs to and the words of its product."""
+
+    qc1: Qc1Value
+    parameter: Parameter
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A parameter or picture of an AB that could not be made, and why; the trace is for unforeseen errors."""
+
+    subject: str
+    reason: str
+    trace: str = ""
+
+
+def measure_all(
+    source: Source, parameters: Iterable[Parameter]
+) -> tuple[tuple[Measured, ...], tuple[Problem, ...]]:
+    """Measure all parameters of an AB.
+
+    Parameters
+    ----------
+    source : Source
+        The AB with its products.
+    parameters : iterable of Parameter
+        From the QC configuration of the AB's task.
+
+    Returns
+    -------
+    measured : tuple of Measured
+        In the order of the parameters; all values are finite numbers.
+    problems : tuple of Problem
+        One for each parameter, product and item that gave no number.
+    """
+    measured: dict[str, Measured] = {}
+    problems: list[Problem] = []
+    for parameter in parameters:
+        for match in _matches(source, parameter, problems):
+            name = parameter.name.format_map({ITEM: "*", **match.words})
+            try:
+                for one in _measure_one(source, parameter, match):
+                    if reason := _refusal(one, measured):
+                        problems.append(Problem(one.qc1.parameter, reason))
+                    else:
+                        measured[one.qc1.parameter] = one
+            except Exception as error:
+                problems.append(problem_of(name, error))
+    return tuple(measured.values()), tuple(problems)
+
+
+def _refusal(one: Measured, measured: Mapping[str, Measured]) -> str:
+    """Return why a value cannot be kept; empty when it can."""
+    if one.qc1.parameter in measured:
+        return "a second product gives this parameter; put a {word} of the product into its name"
+    return "" if math.isfinite(one.qc1.value) else f"the value is {one.qc1.value}"
+
+
+def problem_of(subject: str, error: BaseException) -> Problem:
+    """Turn an exception into a problem; an unforeseen one keeps its traceback."""
+    if isinstance(error, PhoenixError):
+        return Problem(subject, f"{error.subject}: {error.found}")
+    import traceback
+
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Problem(subject, reason, "".join(traceback.format_exception(error)))
+
+
+def _matches(source: Source, parameter: Parameter, problems: list[Problem]) -> list[Match]:
+    """Return the products the parameter is measured on; one empty match if it is of the AB as a whole."""
+    if parameter.product is None:
+        return [Match("", {}, None)]
+    try:
+        found = source.products.matching(parameter.product)
+    except QcError as error:
+        problems.append(problem_of(parameter.name, error))
+        return []
+    if not found:
+        problems.append(Problem(parameter.name, f"there is no product {parameter.product}"))
+    return found
+
+
+def _measure_one(source: Source, parameter: Parameter, match: Match) -> Iterator[Measured]:
+    if match.pro_catg and match.product is None:
+        raise QcError(match.pro_catg, "the recipe did not write this product")
+    if parameter.measure is None:
+        values: Mapping[str, float] = {"": _from_header(source, parameter, match.pro_catg)}
+    else:
+        result = find_measurement(parameter.measure)(
+            replace(source, pro_catg=match.pro_catg, words=match.words)
+        )
+        values = result if isinstance(result, Mapping) else {"": result}
+    for item, value in values.items():
+        name = parameter.name.format_map({ITEM: item, **match.words})
+        yield Measured(Qc1Value(name, float(value), parameter.unit), parameter, match.words)
+
+
+def _from_header(source: Source, parameter: Parameter, pro_catg: str) -> float:
+    header = source.products.header(pro_catg)
+    for keyword in parameter.keyword:
+        value = keyword_value(header, keyword)
+        if value is None:
+            continue
+        if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+            raise QcError(f"{pro_catg} {keyword}", f"holds {value!r}", "a number")
+        return float(value)
+    raise QcError(f"{pro_catg} {' or '.join(parameter.keyword)}", "the keyword is not in the header")
