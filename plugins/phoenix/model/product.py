@@ -52,11 +52,26 @@ class Finding:
 class IngestState(StrEnum):
     """Where a file stands in the ingestion queue."""
 
+    #: The gate is closed; a person can open it.
     HELD = "held"
     PENDING = "pending"
     ARCHIVED = "archived"
+    #: The file itself is not fit; only a new conversion helps.
     REJECTED = "rejected"
+    #: Could not be written after all tries; the file may be fit.
     FAILED = "failed"
+
+
+class FileStatus(StrEnum):
+    """Standing of an archived file among the versions of its product."""
+
+    #: Received, but the rest of its dataset is not; nobody should use it yet.
+    INCOMING = "incoming"
+    CURRENT = "current"
+    #: A newer version has taken its place; the file stays.
+    OBSOLETE = "obsolete"
+    #: Hidden by a person, with a reason; the file stays.
+    DEPRECATED = "deprecated"
 
 
 @dataclass(frozen=True, slots=True)

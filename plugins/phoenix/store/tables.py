@@ -226,7 +226,7 @@ class IdpRow(Base):
 
 
 class IngestionRow(Base):
-    """The ingestion queue and, once ``arcfile`` is set, the receipts."""
+    """The ingestion queue and, once ``received_at`` is set, the receipts; one row per version of an IDP."""
 
     __tablename__ = "ingestion"
 
@@ -242,8 +242,14 @@ class IngestionRow(Base):
     archive_sha256: Mapped[str | None] = mapped_column(String(64))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(SmallInteger, default=1)
-    status: Mapped[str] = mapped_column(String(10), default="current")
+    status: Mapped[str] = mapped_column(String(10), default="incoming")
+    #: Why it is held, rejected or failed; empty otherwise.
     error: Mapped[str] = mapped_column(Text, default="")
+    #: What a person said when hiding or replacing it.
+    remark: Mapped[str] = mapped_column(Text, default="")
     received_at: Mapped[datetime | None]
 
-    __table_args__ = (UniqueConstraint("idp_id", "source_sha256", name="uq_ingestion_idp_source"),)
+    __table_args__ = (
+        UniqueConstraint("idp_id", "version", name="uq_ingestion_idp_version"),
+        Index("ix_ingestion_release_state", "release", "state"),
+    )
