@@ -1,0 +1,65 @@
+"""Nights as ESO runs them: observation blocks hold templates, templates hold exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Generic, TypeVar
+
+from phoenix.simulation.stars import StandardStar, Star
+
+#: What an instrument says about a template: its kind of frame and its optical setting.
+Setup = TypeVar("Setup")
+
+
+@dataclass(frozen=True)
+class ObservationBlock:
+    """OBS cards: identity and start of a block; calibration blocks have no target."""
+
+    ob_id: int
+    name: str
+    programme: str
+    start: datetime
+    target: Star | StandardStar | None = None
+
+
+@dataclass(frozen=True)
+class Template(Generic[Setup]):
+    """A template: `planned` is TPL NEXP; an aborted one has fewer `starts`."""
+
+    setup: Setup
+    block: ObservationBlock
+    number: int
+    start: datetime
+    exptime_s: float
+    planned: int
+    starts: tuple[datetime, ...]
+
+    @property
+    def aborted(self) -> bool:
+        """Whether fewer frames were taken than planned."""
+        return len(self.starts) < self.planned
+
+
+@dataclass(frozen=True)
+class Exposure(Generic[Setup]):
+    """One frame of a template; `number` is TPL EXPNO."""
+
+    template: Template[Setup]
+    number: int
+    start: datetime
+
+
+@dataclass(frozen=True)
+class Night(Generic[Setup]):
+    """All templates of one night, noon to noon UT."""
+
+    date: date
+    templates: tuple[Template[Setup], ...]
+
+    def exposures(self) -> Iterator[Exposure[Setup]]:
+        """Frames in the order they were taken."""
+        for template in self.templates:
+            for number, start in enumerate(template.starts, start=1):
+                yield Exposure(template, number, start)
