@@ -1,0 +1,132 @@
+"""A whole batch without Airflow: the same steps in the same order, recipes in parallel threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from enum import StrEnum
+
+from phoenix.chain.batch import close_batch, open_batch
+from phoenix.chain.convert import convert_idps
+from phoenix.chain.create import create_abs
+from phoenix.chain.edit import edit_abs
+from phoenix.chain.execute import run_ab
+from phoenix.chain.ingest import enqueue, ingest
+from phoenix.chain.plan import nights_with_frames, pending
+from phoenix.chain.qc import qc_reports
+from phoenix.chain.scan import scan_into_catalogue
+from phoenix.config.loader import Configuration
+from phoenix.errors import InfrastructureError, PhoenixError
+from phoenix.model.report import BatchReport
+from phoenix.store.batches import BatchRepository
+from phoenix.store.database import Database
+
+#: Told one line at a time what is going on.
+Progress = Callable[[str], None]
+
+
+class Step(StrEnum):
+    """The steps of a batch, named as the task groups of the DAG."""
+
+    CREATE_ABS = "create_abs"
+    EDIT_ABS = "edit_abs"
+    RUN_RECIPES = "run_recipes"
+    QC_REPORTS = "qc_reports"
+    CONVERT_IDPS = "convert_idps"
+    INGEST = "ingest"
+
+
+class BatchRun:
+    """One run of a batch from the command line.
+
+    Parameters
+    ----------
+    owner : str
+        Who runs it; another owner's running batch is refused.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        configuration: Configuration,
+        release: str,
+        key: str,
+        owner: str,
+        say: Progress,
+    ) -> None:
+        self._database = database
+        self._configuration = configuration
+        self._release = release
+        self._key = key
+        self._owner = owner
+        self._say = say
+
+    def run(self, only: Iterable[Step] = tuple(Step)) -> BatchReport:
+        """Do the steps that are asked for, each only as far as it is not done yet; always close the batch.
+
+        Raises
+        ------
+        UsageError
+            If the batch is being processed by somebody else.
+        InfrastructureError
+            If engine, database or disk fail before any step could start.
+        """
+        wanted = set(only)
+        open_batch(self._database, self._configuration, self._release, self._key, self._owner)
+        try:
+            if Step.CREATE_ABS in wanted:
+                self._say(str(scan_into_catalogue(self._database, self._configuration)))
+            nights = nights_with_frames(self._database, self._configuration, self._release, self._key)
+            if Step.CREATE_ABS in wanted:
+                self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
+            if Step.EDIT_ABS in wanted:
+                self._each_night(nights, lambda night: edit_abs(*self._batch(), night))
+            if Step.RUN_RECIPES in wanted:
+                self._cascade()
+            if Step.QC_REPORTS in wanted:
+                self._each_night(nights, lambda night: qc_reports(*self._batch(), night))
+            if Step.CONVERT_IDPS in wanted:
+                self._each_night(nights, lambda night: convert_idps(*self._batch(), night))
+            if Step.INGEST in wanted:
+                self._say(str(enqueue(*self._batch())))
+                self._say(str(ingest(*self._batch())))
+        except PhoenixError as error:
+            self._problem(error)
+        return close_batch(self._database, self._configuration, self._release, self._key, self._owner)
+
+    def _batch(self) -> tuple[Database, Configuration, str, str]:
+        return self._database, self._configuration, self._release, self._key
+
+    def _each_night(self, nights: list[str], step: Callable[[str], object]) -> None:
+        """Do a step night by night; a bad night is noted and the next one goes on."""
+        for night in nights:
+            try:
+                self._say(f"{night}: {step(night)}")
+            except InfrastructureError:
+                raise
+            except PhoenixError as error:
+                self._problem(error)
+
+    def _cascade(self) -> None:
+        """Run the ABs task by task; ABs of one task in parallel."""
+        release = self._configuration.release(self._release)
+        for task in self._configuration.rules(release.instrument).tasks:
+            names = pending(self._database, self._release, self._key, task.name)
+            with ThreadPoolExecutor(self._configuration.site.host.slots) as pool:
+                running = {
+                    pool.submit(run_ab, self._database, self._configuration, self._release, name): name
+                    for name in names
+                }
+                for future in as_completed(running):
+                    try:
+                        attempt = future.result()
+                    except PhoenixError as error:
+                        self._problem(error)
+                    else:
+                        notes = f": {attempt.findings[0]}" if attempt.findings else ""
+                        self._say(f"{task.name} {running[future]} {attempt.outcome}{notes}")
+
+    def _problem(self, error: PhoenixError) -> None:
+        self._say(str(error))
+        with self._database.transaction() as session:
+            BatchRepository(session).note_problems(self._release, self._key, [str(error)])
