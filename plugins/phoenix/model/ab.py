@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from phoenix.model.frame import Value
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_DECIMAL = re.compile(r"[+-]?\d+\.\d*(e[+-]?\d{1,3})?")
 
 
 class Completeness(StrEnum):
@@ -144,6 +150,11 @@ class AssociationBlock:
         return self.name.removesuffix(".ab")
 
     @property
+    def setting(self) -> dict[str, Value]:
+        """Match keys with numbers as numbers, ready for the conditions of the configuration."""
+        return {key: _value(text) for key, text in self.match_keys}
+
+    @property
     def waits_for(self) -> tuple[str, ...]:
         """Names of the ABs that must have made their masters first, each once, in order."""
         return tuple(dict.fromkeys(m.source for m in self.mcalibs if m.status is McalibStatus.VIRTUAL))
@@ -157,3 +168,9 @@ class AssociationBlock:
     def product_root(self) -> str:
         """DFOS product root, ``r.<stem>``."""
         return f"r.{self.stem}"
+
+
+def _value(text: str) -> Value:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else text
