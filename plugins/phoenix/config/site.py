@@ -8,6 +8,9 @@ from pydantic import Field
 
 from phoenix.config.base import Strict
 
+#: Airflow pool that bounds the recipes running at the same time; `make up` gives it the host's slots.
+RECIPE_POOL = "recipes"
+
 
 class Folders(Strict):
     """Where things lie, relative to the data root unless absolute."""

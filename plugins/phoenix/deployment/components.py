@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from phoenix.config.site import RECIPE_POOL
 from phoenix.deployment.airflow_api import AirflowApi
 from phoenix.deployment.airflow_home import (
     Login,
@@ -73,7 +74,7 @@ def up(installation: Installation, tell: Tell) -> Running:
             if processes.start(name, command, environment, installation.project):
                 tell(f"Airflow's {name}")
         account = login(installation, ports)
-        _wait(processes, account, tell)
+        _wait(processes, account, installation.site.host.slots, tell)
     return Running(account, databases)
 
 
@@ -119,7 +120,7 @@ def _migrate_own(databases: DatabaseUrls) -> None:
         database.close()
 
 
-def _wait(processes: Processes, account: Login, tell: Tell) -> None:
+def _wait(processes: Processes, account: Login, slots: int, tell: Tell) -> None:
     started = told = time.monotonic()
 
     def watch(state: dict[str, str]) -> None:
@@ -138,6 +139,7 @@ def _wait(processes: Processes, account: Login, tell: Tell) -> None:
 
     with AirflowApi(account) as api:
         api.wait_healthy(watch=watch)
+        api.set_pool(RECIPE_POOL, slots, "recipes that may run at the same time on this host")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 
 from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
+from phoenix.config.site import RECIPE_POOL
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules
 from phoenix.orchestration import steps
@@ -86,6 +87,7 @@ def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
             map_index_template="{{ task.ab }}",
             execution_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
             trigger_rule=ISOLATED,
+            pool=RECIPE_POOL,
             doc_md=f"{step.title}: `{step.recipe}`, one task instance per AB.",
         ).expand(ab=planned)
         if before is not None:

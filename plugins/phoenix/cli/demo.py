@@ -1,0 +1,110 @@
+"""``phoenix demo``: a simulated month through Airflow, from raw frames to ingested IDPs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from phoenix.cli.context import get_configuration, get_database
+from phoenix.cli.simulate import Size, simulate
+from phoenix.deployment.airflow_api import FINAL_STATES, AirflowApi, DagRun, TaskInstance
+from phoenix.deployment.components import airflow_api, up
+from phoenix.deployment.installation import Installation
+from phoenix.errors import InfrastructureError
+
+INSTRUMENT = "UVES"
+DAG_ID = "phoenix_uves"
+_POLL_S = 2.0
+_TELL_EVERY_S = 10.0
+_STARTS_WITHIN_S = 120.0
+
+
+def demo(
+    month: Annotated[str, typer.Option(help="month to simulate and process")] = "2019-03",
+    nights: Annotated[int, typer.Option(min=1, max=28)] = 5,
+    seed: Annotated[int, typer.Option()] = 1,
+    size: Annotated[Size, typer.Option()] = Size.SMALL,
+) -> None:
+    """Simulate a month of UVES, start Airflow, backfill the month and show what came of it.
+
+    The raw frames are simulated; recipes, conversion, checks and ingestion are the real ones. A second call
+    runs the batch again, which does only what is missing.
+    """
+    console = Console(stderr=True, highlight=False)
+    began = time.monotonic()
+    simulate(INSTRUMENT, month=month, out=get_configuration().root, nights=nights, seed=seed, size=size)
+    installation = Installation.here()
+    running = up(installation, lambda line: console.print(f"up: {line}"))
+    os.environ["PHOENIX_DATABASE_URL"] = running.databases.phoenix
+    ready = time.monotonic()
+    with airflow_api(installation) as api:
+        run = _backfill(api, month, console)
+    processed = time.monotonic()
+    typer.echo(_table(month))
+    login = running.login
+    typer.echo(f"\nAirflow UI: {login.url}  user {login.username}, password {login.password}")
+    typer.echo(
+        f"simulation and start {(ready - began) / 60:.1f} min, processing {(processed - ready) / 60:.1f} min; "
+        "`make down` stops everything"
+    )
+    raise typer.Exit(0 if run.state == "success" else 1)
+
+
+def _backfill(api: AirflowApi, month: str, console: Console) -> DagRun:
+    """Run the month as an Airflow backfill and wait for its end, telling how far it is."""
+    api.wait_for_dag(DAG_ID)
+    first = date.fromisoformat(f"{month}-01")
+    api.create_backfill(DAG_ID, first, first, reprocess="completed")
+    api.set_paused(DAG_ID, paused=False)
+    console.print(f"backfill of {month} by {DAG_ID} is queued")
+    run = _find_run(api, month)
+    told = 0.0
+    while run.state not in FINAL_STATES:
+        if time.monotonic() - told > _TELL_EVERY_S:
+            told = time.monotonic()
+            console.print(_progress(api.task_instances(DAG_ID, run.dag_run_id)))
+        time.sleep(_POLL_S)
+        run = api.run(DAG_ID, run.dag_run_id)
+    return run
+
+
+def _find_run(api: AirflowApi, month: str) -> DagRun:
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        for run in api.runs(DAG_ID, month):
+            return run
+        time.sleep(_POLL_S)
+    raise InfrastructureError(
+        f"backfill of {month}",
+        f"no run appeared within {_STARTS_WITHIN_S:.0f} s",
+        remedy="see var/log/scheduler.log; make doctor",
+    )
+
+
+def _progress(instances: Iterable[TaskInstance]) -> str:
+    """Say in one line how many task instances are done and which run now."""
+    known = list(instances)
+    done = sum(instance.state in {"success", "failed", "skipped", "upstream_failed"} for instance in known)
+    now = [
+        f"{instance.task_id.split('.')[-1]} {instance.rendered_map_index or ''}".strip()
+        for instance in known
+        if instance.state == "running"
+    ]
+    return (
+        f"{time.strftime('%H:%M:%S')}  {done}/{len(known)} tasks done; now: {', '.join(now) or 'scheduling'}"
+    )
+
+
+def _table(month: str) -> str:
+    from phoenix.chain.report import batch_report
+    from phoenix.monitor.digest import as_text
+
+    configuration = get_configuration()
+    release = configuration.instrument(INSTRUMENT).default_release
+    return as_text(batch_report(get_database(), configuration, release, month))
