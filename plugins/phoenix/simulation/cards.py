@@ -59,9 +59,7 @@ def identity_cards(
     ]
 
 
-def block_cards(
-    block: ObservationBlock, target_name: str, template_number: int, templates: int
-) -> list[Card]:
+def block_cards(block: ObservationBlock, target_name: str, template_number: int) -> list[Card]:
     """Return the OBS group."""
     return [
         ("ESO OBS DID", "ESO-VLT-DIC.OBS-1.12", "OBS Dictionary"),
@@ -69,7 +67,7 @@ def block_cards(
         ("ESO OBS GRP", "0", "Linked blocks"),
         ("ESO OBS ID", block.ob_id, "Observation block ID"),
         ("ESO OBS NAME", block.name, "OB name"),
-        ("ESO OBS NTPL", templates, "Number of templates within OB"),
+        ("ESO OBS NTPL", block.templates, "Number of templates within OB"),
         ("ESO OBS OBSERVER", "SIMULATED", "Observer Name"),
         ("ESO OBS PI-COI ID", 99999, "ESO internal PI-COI ID"),
         ("ESO OBS PI-COI NAME", "PHOENIX SIMULATION", "PI-COI name"),
@@ -173,7 +171,7 @@ def archive_cards(archive_name: str, original_name: str) -> list[Card]:
     """ARCFILE, ORIGFILE and the words that the frame is simulated."""
     return [
         (SIMULATED, True, "made by a simulator, not a telescope"),
-        ("COMMENT", "SIMULATED FRAME: made by the PHOENIX raw-frame simulator, no sky was observed.", ""),
+        ("COMMENT", "SIMULATED FRAME: made by the PHOENIX simulator, no sky was observed.", ""),
         ("ORIGFILE", original_name, "Original File Name"),
         ("ARCFILE", archive_name, "Archive File Name"),
     ]

@@ -15,12 +15,13 @@ Setup = TypeVar("Setup")
 
 @dataclass(frozen=True)
 class ObservationBlock:
-    """OBS cards: identity and start of a block; calibration blocks have no target."""
+    """OBS cards: identity, start and number of templates of a block; calibration blocks have no target."""
 
     ob_id: int
     name: str
     programme: str
     start: datetime
+    templates: int
     target: Star | StandardStar | None = None
 
 

@@ -117,11 +117,15 @@ STANDARDS = tuple(
 )
 
 
-def nearest_star(lst_deg: float, parity: int) -> Star:
-    """Return the target closest to the meridian; `parity` (0 or 1) picks one half of the catalogue."""
-    return min(STARS[parity % 2 :: 2], key=lambda star: abs((star.ra_deg - lst_deg + 180.0) % 360.0 - 180.0))
+def star_near_meridian(lst_deg: float, rank: int) -> Star:
+    """Return the target that is number `rank` (from 0) in distance from the meridian."""
+    return sorted(STARS, key=lambda star: _hour_angle_deg(star.ra_deg, lst_deg))[rank]
 
 
 def nearest_standard(lst_deg: float) -> StandardStar:
     """Return the standard star closest to the meridian."""
-    return min(STANDARDS, key=lambda star: abs((star.ra_deg - lst_deg + 180.0) % 360.0 - 180.0))
+    return min(STANDARDS, key=lambda star: _hour_angle_deg(star.ra_deg, lst_deg))
+
+
+def _hour_angle_deg(ra_deg: float, lst_deg: float) -> float:
+    return abs((ra_deg - lst_deg + 180.0) % 360.0 - 180.0)

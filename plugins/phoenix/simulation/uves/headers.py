@@ -36,7 +36,7 @@ def primary_cards(exposure: Exposure[UvesSetup], binning: int) -> list[Card]:
     return [
         *identity_cards(INSTRUMENT, "ESO-VLT-U2", block, target, exposure.start, template.exptime_s),
         *data_product_cards(kind.catg, kind.dpr_type, kind.tech),
-        *block_cards(block, target, template.number, 2 if block.target else template.number),
+        *block_cards(block, target, template.number),
         *template_cards(template_id, kind.name, template.start, template.planned, exposure.number),
         *telescope_cards(2, block, exposure.start, template.exptime_s, PRESSURE_HPA),
         *adapter_cards(exposure.start),

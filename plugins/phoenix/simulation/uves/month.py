@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from phoenix.simulation.plan import SimulationPlan
 from phoenix.simulation.schedule import Night, ObservationBlock, Template
 from phoenix.simulation.stamps import lst_deg
-from phoenix.simulation.stars import StandardStar, Star, nearest_standard, nearest_star
+from phoenix.simulation.stars import StandardStar, Star, nearest_standard, star_near_meridian
 from phoenix.simulation.uves.settings import (
     ARC,
     BIAS,
@@ -87,7 +87,7 @@ class _NightLog:
 
     def __init__(self, plan: SimulationPlan, index: int, evening: date) -> None:
         self._pattern = PATTERN[index % len(PATTERN)]
-        self._parity = index % 2
+        self._index = index
         self._evening = evening
         self._block_id = 200_000_000 + (evening.year * 12 + evening.month) % 4000 * 10_000 + index * 100
         # The same nights have the same clock whatever the number of nights: numbers come from seed and date.
@@ -98,7 +98,7 @@ class _NightLog:
     def night(self) -> Night[UvesSetup]:
         """Run the night from evening to morning."""
         for setting in self._pattern.settings():
-            block = self._block("Bias", CALIBRATION_RUN, None)
+            block = self._block("Bias", None, templates=1)
             self._template(UvesSetup(BIAS, setting), block, 1, 0.0, 5, 5)
         self._wait_until(self._evening + timedelta(days=1), time(0, 30))
         for setting in self._pattern.settings():
@@ -118,9 +118,11 @@ class _NightLog:
         self._clock += pause + timedelta(milliseconds=self._draw.randrange(500, 4000))
         return self._clock
 
-    def _block(self, name: str, programme: str, target: Star | StandardStar | None) -> ObservationBlock:
+    def _block(self, name: str, target: Star | StandardStar | None, templates: int) -> ObservationBlock:
         self._block_id += 1
-        return ObservationBlock(self._block_id, name, programme, self._step(timedelta(seconds=20)), target)
+        programme = SCIENCE_RUN if isinstance(target, Star) else CALIBRATION_RUN
+        start = self._step(timedelta(seconds=20))
+        return ObservationBlock(self._block_id, name, programme, start, templates, target)
 
     def _template(
         self,
@@ -139,21 +141,24 @@ class _NightLog:
         self._templates.append(Template(setup, block, number, start, exptime_s, planned, tuple(starts)))
 
     def _visit(self, visit: Visit, number: int) -> None:
-        star = nearest_star(lst_deg(self._clock + timedelta(minutes=30)), self._parity + number)
-        block = self._block(f"{star.name}_{visit.setting.name}", SCIENCE_RUN, star)
+        star = star_near_meridian(
+            lst_deg(self._clock + timedelta(minutes=30)), (3 * self._index + 2 * number) % 7
+        )
+        block = self._block(f"{star.name}_{visit.setting.name}", star, templates=2)
         self._clock += ACQUISITION
         exptime_s = self._draw.choice((600.0, 750.0, 900.0))
         self._template(UvesSetup(SCIENCE, visit.setting), block, 2, exptime_s, visit.planned, visit.taken)
 
     def _standard(self, setting: Setting) -> None:
         star = nearest_standard(lst_deg(self._clock))
-        block = self._block(f"{star.name}_{setting.name}", CALIBRATION_RUN, star)
+        block = self._block(f"{star.name}_{setting.name}", star, templates=2)
         self._clock += ACQUISITION
         self._template(UvesSetup(STANDARD, setting), block, 2, 120.0, 1, 1)
 
     def _morning(self, setting: Setting) -> None:
-        block = self._block(f"Calibration_{setting.name}", CALIBRATION_RUN, None)
-        for number, (kind, count, exptime_s) in enumerate(self._tasks(setting), start=1):
+        tasks = self._tasks(setting)
+        block = self._block(f"Calibration_{setting.name}", None, templates=len(tasks))
+        for number, (kind, count, exptime_s) in enumerate(tasks, start=1):
             self._template(UvesSetup(kind, setting), block, number, exptime_s, count, count)
 
     def _tasks(self, setting: Setting) -> list[tuple[Kind, int, float]]:

@@ -46,7 +46,7 @@ def _primary(catg: str, extra: list[Card] | None = None) -> fits.PrimaryHDU:
         ("ESO PRO CATG", catg, "Category"),
         *(extra or []),
         ("PHX SIMULATED", True, "made by a simulator"),
-        ("COMMENT", "SIMULATED: belongs to the PHOENIX raw-frame simulator, of no use for real frames.", ""),
+        ("COMMENT", "SIMULATED: belongs to the PHOENIX simulator, of no use for real frames.", ""),
     ]
     return fits.PrimaryHDU(header=header(cards))
 
@@ -76,6 +76,7 @@ def _line_tables(setting: Setting, binning: int) -> Iterator[StaticFile]:
             ),
             ("ESO DET WIN1 BINX", binning, "Binning the list was thinned for"),
             ("ESO PRO TASK", task, "What the list is for"),
+            ("COMMENT", "Lines of a synthetic atlas: neither thorium nor argon has them.", ""),
         ]
         column = fits.Column("WAVE", "1D", unit="Angstrom", array=10.0 * wave_nm)
         yield (
