@@ -49,10 +49,9 @@ def demo(
     typer.echo(_table(month))
     login = running.login
     typer.echo(f"\nAirflow UI: {login.url}  user {login.username}, password {login.password}")
-    typer.echo(
-        f"simulation and start {(ready - began) / 60:.1f} min, processing {(processed - ready) / 60:.1f} min; "
-        "`make down` stops everything"
-    )
+    start_min, processing_min = (ready - began) / 60, (processed - ready) / 60
+    typer.echo(f"simulation and start {start_min:.1f} min, processing {processing_min:.1f} min")
+    typer.echo("`make down` stops everything")
     raise typer.Exit(0 if run.state == "success" else 1)
 
 

@@ -8,9 +8,9 @@ from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 
 from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
-from phoenix.config.site import RECIPE_POOL
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules
+from phoenix.config.site import RECIPE_POOL
 from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
