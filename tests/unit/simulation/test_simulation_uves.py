@@ -235,3 +235,21 @@ def test_an_unreadable_manifest_is_refused(tmp_path: Path, text):
     (tmp_path / "simulation.json").write_text(text)
     with pytest.raises(UsageError, match=r"simulation\.json"):
         simulator("UVES").simulate(PLAN, tmp_path, lambda _done, _all, _name: None)
+
+
+def test_an_interrupted_simulation_leaves_whole_frames_and_can_go_on(tmp_path, month):
+    class StopError(Exception):
+        pass
+
+    def stop_after_five(done, _total, _name):
+        if done == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        simulator("UVES").simulate(PLAN, tmp_path, stop_after_five)
+    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.glob("*/**/*.fits")}
+    assert len([path for path in made if path.parts[0] == "raw"]) == 5
+    assert all((month / path).read_bytes() == content for path, content in made.items())
+    assert not (tmp_path / "truth.json").exists()
+    with pytest.raises(StopError):  # the same plan is welcome again in the unfinished folder
+        simulator("UVES").simulate(PLAN, tmp_path, stop_after_five)

@@ -115,7 +115,7 @@ def _standards() -> fits.BinTableHDU:
 
 def _response_fit_points() -> list[fits.BinTableHDU]:
     """Index of stars and, per star, the wavelengths (nm) of the fit points, none near a Balmer line."""
-    grid_nm = np.arange(305.0, 725.0, 2.5)
+    grid_nm = np.arange(305.0, 725.0, 1.0)
     far = np.min(np.abs(grid_nm[:, None] - np.array(BALMER_NM)), axis=1) > 2.5
     points = [
         fits.BinTableHDU.from_columns([fits.Column("LAMBDA", "1D", array=grid_nm[far])]) for _ in STANDARDS
