@@ -1,1 +1,1 @@
-"""Conversion to ESO's Science Data Product format, and the checks every IDP must pass."""
+"""Conversion of products to IDPs in ESO's SDP format, their ancillary files, and our Phase 3 checks."""

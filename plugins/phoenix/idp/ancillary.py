@@ -1,0 +1,104 @@
+"""Files that go with a science product: 2D spectra, pictures, a text for the reader."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phoenix.errors import IdpError
+from phoenix.idp.card import format_card
+from phoenix.idp.encode import encode_hdu
+from phoenix.idp.fitsfile import Hdu
+from phoenix.idp.sdp import Ancillary
+from phoenix.idp.spectrum import empty_primary
+from phoenix.model.product import Idp
+
+
+@dataclass(frozen=True)
+class Image:
+    """A 2D image for an ancillary FITS file: data and world coordinates of a product, under a new name."""
+
+    name: str
+    source: Hdu
+    unit: str
+
+
+def write_idp(
+    folder: Path, name: str, prodcatg: str, content: bytes, parent: str = "", title: str = ""
+) -> Idp:
+    """Write a file of the conversion and return its record."""
+    path = folder / name
+    path.write_bytes(content)
+    return Idp(
+        path=str(path),
+        origfile=name,
+        prodcatg=prodcatg,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        parent=parent,
+        title=title,
+    )
+
+
+def encode_images(primary: Iterable[str], images: Sequence[Image]) -> bytes:
+    """Return a FITS file of image extensions.
+
+    Parameters
+    ----------
+    primary : iterable of str
+        Cards of the primary header after the structural ones.
+    images : sequence of Image
+        Their coordinates are written as CDi_j alone; CDELTi is left out, as the SDP standard wants it.
+    """
+    return encode_hdu([*empty_primary(), *primary]) + b"".join(_encode_image(image) for image in images)
+
+
+def describe(idp: Idp, content: bytes) -> Ancillary:
+    """Return what the science product's header says of an ancillary file."""
+    if idp.origfile.endswith(".fits"):
+        return Ancillary(idp.origfile)
+    return Ancillary(idp.origfile, idp.prodcatg, hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+_STRUCTURE = frozenset(
+    {
+        "SIMPLE",
+        "XTENSION",
+        "BITPIX",
+        "NAXIS",
+        "NAXIS1",
+        "NAXIS2",
+        "EXTEND",
+        "PCOUNT",
+        "GCOUNT",
+        "EXTNAME",
+        "BUNIT",
+    }
+)
+_COORDINATES = ("CTYPE", "CUNIT", "CRVAL", "CRPIX", "CD1_", "CD2_", "WSTART", "WEND", "LAMRMS", "LAMNLIN")
+
+
+def _encode_image(image: Image) -> bytes:
+    source = image.source
+    data = source.image()
+    if data.ndim != 2:
+        raise IdpError(f"product of {image.name}", f"has {data.ndim} axes", "a 2D image")
+    cards = [
+        format_card("XTENSION", "IMAGE", "image extension"),
+        format_card("BITPIX", source.integer("BITPIX") or 0, "array data type"),
+        format_card("NAXIS", 2, "number of array dimensions"),
+        format_card("NAXIS1", data.shape[1]),
+        format_card("NAXIS2", data.shape[0]),
+        format_card("PCOUNT", 0),
+        format_card("GCOUNT", 1),
+        format_card("EXTNAME", image.name, "name of this extension"),
+        format_card("BUNIT", image.unit, "unit of the data"),
+    ]
+    cards += [
+        card.image
+        for card in source.cards
+        if card.keyword.startswith(_COORDINATES) and card.keyword not in _STRUCTURE
+    ]
+    return encode_hdu(cards, bytes(source.data))

@@ -1,0 +1,83 @@
+"""What a converter gets, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from phoenix.errors import IdpError
+from phoenix.model.ab import AssociationBlock
+from phoenix.model.product import Product
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What ran, beyond what the AB itself tells.
+
+    Attributes
+    ----------
+    image_digest
+        Content address of the pipeline image.
+    pipeline_version
+        As the pipeline tells it, e.g. ``uves/6.1.8``.
+    code_version
+        Version of this project.
+    """
+
+    image: str = ""
+    image_digest: str = ""
+    pipeline_version: str = ""
+    code_version: str = ""
+
+
+@dataclass(frozen=True)
+class ConversionJob:
+    """One AB with everything its IDPs are made of.
+
+    Attributes
+    ----------
+    raws
+        Raw frames of the AB, in its order.
+    reports
+        QC report pictures (PNG), the first one the overview.
+    readme
+        Text for the reader of the IDP: the AB and the log of the recipe.
+    prefix
+        Two letters IDP names start with, e.g. ``UV``.
+    config
+        The release's ``conversion.config``; its converter knows what it means.
+    folder
+        Empty folder the files are written to.
+    converted_at
+        Moment of the conversion, UTC; becomes DATE.
+    """
+
+    ab: AssociationBlock
+    products: Sequence[Product]
+    raws: Sequence[Path]
+    provenance: Provenance
+    folder: Path
+    converted_at: datetime
+    prefix: str
+    reports: Sequence[Path] = ()
+    readme: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def product(self, pro_catg: str) -> Product:
+        """Return the product of that PRO.CATG; ``IdpError`` if the recipe wrote none."""
+        found = self.find(pro_catg)
+        if found is None:
+            raise IdpError(
+                self.ab.name,
+                f"there is no product {pro_catg}",
+                "all products of the recipe",
+                "run the recipe again and read its log",
+            )
+        return found
+
+    def find(self, pro_catg: str) -> Product | None:
+        """Return the product of that PRO.CATG, or None."""
+        return next((product for product in self.products if product.pro_catg == pro_catg), None)

@@ -1,0 +1,1 @@
+"""UVES: what its YAML cannot say."""
