@@ -1,0 +1,37 @@
+"""The rules and their stable ids; an id is never reused, because it is stored with IDPs and quoted by people."""
+
+from __future__ import annotations
+
+RULES = {
+    "FIT-01": "the file is FITS, whole, and its sizes are sane",
+    "FIT-02": "fitsverify finds no warning and no error",
+    "ALL-01": "file name of at most 68 safe characters with a suffix that tells the truth",
+    "ALL-02": "CHECKSUM and DATASUM in each HDU, and right",
+    "ALL-03": "no CONTINUE or LONGSTRN card",
+    "ALL-04": "mandatory keywords of every science product",
+    "ALL-05": "PRODCATG known; PRODCATG and ORIGFILE in the primary HDU only",
+    "ALL-06": "RADESYS ICRS or FK5, EQUINOX 2000 with FK5, RA and DEC in range",
+    "ALL-07": "MJD-OBS, MJD-END and TIMESYS make sense",
+    "ALL-08": "EXPTIME and TEXPTIME fit each other and the elapsed time",
+    "ALL-09": "coordinates as CDi_j only: no CDELTi, CROTAi, PCi_j",
+    "ALL-10": "MULTI means at least two indexed values, all different, without leading zeros",
+    "ALL-11": "numbers in the domain of their keyword",
+    "ALL-12": "provenance: PROVi from 1 without leading zeros or repetition, or PROVXTN",
+    "ALL-13": "EXTNAME in every extension, unique, not reserved",
+    "ALL-14": "ancillary files: same index for name, category, checksum; file there and checksum right",
+    "SPC-01": "primary without data and exactly one table of one row, no variable-length arrays",
+    "SPC-02": "mandatory keywords of the primary header of a spectrum",
+    "SPC-03": "mandatory keywords of the table's header",
+    "SPC-04": "no BUNIT, CD1_1 or FILTER",
+    "SPC-05": "SPECSYS known",
+    "SPC-06": "VOCLASS, VOPUB and EXTNAME as the standard has them",
+    "SPC-07": "APERTURE and SPEC_RES in range",
+    "SPC-08": "CONTNORM, TOT_FLUX and EXT_OBJ are logical",
+    "SPC-09": "every column described, all of NELEM elements",
+    "SPC-10": "OBJECT, RA and DEC equal in both headers, TITLE holds OBJECT",
+    "SPC-11": "TELAPSE, TMID, SPEC_VAL, SPEC_BW, TDMIN1 and TDMAX1 follow from the other values",
+    "SPC-12": "wavelengths increase strictly and agree with SPEC_BIN, WAVELMIN, WAVELMAX",
+    "SPC-13": "names, units, utypes and UCDs of the columns",
+    "SPC-14": "FLUXERR fits FLUXCAL, TOT_FLUX needs ABSOLUTE, no infinite values",
+    "BAT-01": "in a batch: names and titles unique, ancillary files of known parents, sources consistent",
+}
