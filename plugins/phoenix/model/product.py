@@ -84,6 +84,8 @@ class Receipt:
         Name in the archive, ``ADP.2026-11-22T18:00:00.123.fits`` (other suffix for non-FITS files).
     version
         Running number among the products of the same origin, from 1.
+    remark
+        What a person said when hiding or replacing it.
     """
 
     origfile: str
@@ -93,3 +95,5 @@ class Receipt:
     sha256: str
     version: int
     received_at: datetime
+    status: FileStatus = FileStatus.CURRENT
+    remark: str = ""

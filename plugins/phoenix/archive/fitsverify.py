@@ -1,0 +1,90 @@
+"""fitsverify as a judge that may be attacked: in a child process with limits on time, memory and output.
+
+One malformed file can make fitsverify hang or die of a signal; both mean that the file is not fit.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from phoenix.errors import InfrastructureError
+
+_MEMORY_BYTES = 2 << 30
+_OUTPUT_BYTES = 4 << 20
+_LEAST_TIME_S = 20
+#: A slow disk; a cube of 50 GB gets 42 minutes.
+_BYTES_PER_S = 20_000_000
+_VERDICT = re.compile(r"\*{4} Verification found (\d+) warning\(s\) and (\d+) error\(s\)\. \*{4}")
+_FINDING = re.compile(r"^\*\*\* (?:Warning|Error):.*", re.MULTILINE)
+_MOST_FINDINGS = 5
+
+
+def fitsverify(path: Path, command: str = "fitsverify") -> list[str]:
+    """Return what fitsverify finds in a file; nothing means 0 warnings and 0 errors.
+
+    Raises
+    ------
+    InfrastructureError
+        If there is no such program.
+    """
+    program = shutil.which(command)
+    if program is None:
+        raise InfrastructureError(
+            command,
+            "is not installed",
+            "FITS files are not ingested unchecked",
+            "install it (Debian: apt-get install fitsverify)",
+        )
+    time_s = _LEAST_TIME_S + path.stat().st_size // _BYTES_PER_S
+    with tempfile.TemporaryFile() as output:
+        # "./": names are data; none shall be taken for an option, nor the folder for cfitsio's file syntax.
+        child = subprocess.Popen(
+            [program, f"./{path.name}"],
+            cwd=path.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _limit(child.pid, time_s)
+            exit_code = child.wait(timeout=time_s)
+        except subprocess.TimeoutExpired:
+            return [f"fitsverify did not end within {time_s} s"]
+        finally:
+            child.kill()
+            child.wait()
+        output.seek(0)
+        text = output.read(_OUTPUT_BYTES).decode("ascii", "replace")
+    return _findings(exit_code, text)
+
+
+def _limit(pid: int, time_s: int) -> None:
+    # It may have ended already.
+    with suppress(ProcessLookupError):
+        for kind, limit in (
+            (resource.RLIMIT_CPU, time_s),
+            (resource.RLIMIT_AS, _MEMORY_BYTES),
+            (resource.RLIMIT_FSIZE, _OUTPUT_BYTES),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            resource.prlimit(pid, kind, (limit, limit))
+
+
+def _findings(exit_code: int, text: str) -> list[str]:
+    if exit_code < 0:
+        return [f"fitsverify died of signal {-exit_code}"]
+    # The verdict is the last thing it says; header values it quotes before cannot forge it.
+    lines = text.rstrip().splitlines()
+    verdict = _VERDICT.fullmatch(lines[-1].strip()) if lines else None
+    if verdict is None:
+        return [f"fitsverify ended with exit code {exit_code} and no verdict"]
+    if exit_code == 0 and verdict[1] == verdict[2] == "0":
+        return []
+    told = [" ".join(line.split()) for line in _FINDING.findall(text)[:_MOST_FINDINGS]]
+    return [f"fitsverify: {verdict[1]} warnings, {verdict[2]} errors", *told]
