@@ -20,6 +20,7 @@ from phoenix.deployment.airflow_home import (
     write_configuration,
 )
 from phoenix.deployment.database import DatabaseUrls, ensure_databases, stop_embedded
+from phoenix.deployment.engine import DAEMON, stop_containers, stop_engine
 from phoenix.deployment.installation import Installation
 from phoenix.deployment.ports import choose_ports, known_ports
 from phoenix.deployment.processes import Processes
@@ -79,7 +80,10 @@ def up(installation: Installation, tell: Tell) -> Running:
 
 
 def down(installation: Installation, tell: Tell) -> list[str]:
-    """Stop all that `up` started, with everything those processes started; return the names of what ran."""
+    """Stop what was started here, with everything it started; return the names of what ran.
+
+    That is Airflow, recipe containers it left, PostgreSQL, and the engine if it is ours and nobody else uses it.
+    """
     with _locked(installation):
         processes = Processes(installation.run, installation.log)
         names = [name for name in COMPONENTS if processes.record(name)]
@@ -87,9 +91,11 @@ def down(installation: Installation, tell: Tell) -> list[str]:
         if names:
             tell(f"stopping {', '.join(names)}")
             stopped = processes.stop(names)
+        stopped += stop_containers(installation)
         if stop_embedded(installation.root):
-            tell("PostgreSQL stopped")
             stopped.append("postgresql")
+        if stop_engine(installation, tell):
+            stopped.append(DAEMON)
     return stopped
 
 

@@ -71,7 +71,8 @@ def is_free(host: str, port: int) -> bool:
 
 
 def _free_port(host: str, wanted: int, first: int) -> int:
-    for port in [wanted, *range(first, first + _SPAN)]:
+    candidates: list[int] = [wanted, *range(first, first + _SPAN)]
+    for port in candidates:
         if is_free(host, port):
             return port
     raise InfrastructureError(

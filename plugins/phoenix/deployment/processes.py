@@ -119,8 +119,17 @@ class Processes:
         write_atomically(self._record_file(name), json.dumps(asdict(record), indent=1))
         return True
 
-    def stop(self, names: Sequence[str], grace_s: float = 15.0) -> list[str]:
+    def stop(self, names: Sequence[str], grace_s: float = 15.0, *, leaders_first: bool = False) -> list[str]:
         """Stop processes with all they started: a polite signal first, KILL after the grace time.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The processes.
+        grace_s : float
+            How long they may take to end by themselves.
+        leaders_first : bool
+            Let the leaders end their children, and signal these only when that fails.
 
         Returns
         -------
@@ -135,6 +144,8 @@ class Processes:
         records = [record for name in names if (record := self.record(name))]
         stopped = [record.name for record in records if record.members()]
         seen: set[psutil.Process] = set()
+        if leaders_first:
+            _signal_until_gone(records, signal.SIGTERM, grace_s, seen, {record.pid for record in records})
         for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
             _signal_until_gone(records, number, wait_s, seen)
         if left := sorted(process.pid for process in seen if _lives(process)):
@@ -165,7 +176,11 @@ class Processes:
 
 
 def _signal_until_gone(
-    records: Sequence[Record], number: signal.Signals, wait_s: float, seen: set[psutil.Process]
+    records: Sequence[Record],
+    number: signal.Signals,
+    wait_s: float,
+    seen: set[psutil.Process],
+    only: set[int] | None = None,
 ) -> None:
     """Signal every member once, also late ones; `seen` keeps track of those that leave their session."""
     told: set[psutil.Process] = set()
@@ -177,6 +192,8 @@ def _signal_until_gone(
             return
         for process in living - told:
             told.add(process)
+            if only is not None and process.pid not in only:
+                continue
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)  # compares start times: never a later process of that id
         time.sleep(_POLL_S)
