@@ -53,6 +53,7 @@ class Parameter(Strict):
         default=(), description="dotted; the first of a list that is present counts"
     )
     measure: str | None = None
+    optional: bool = Field(default=False, description="not a problem when the recipe wrote no such product")
     thresholds: tuple[Threshold, ...] = ()
 
     @model_validator(mode="after")

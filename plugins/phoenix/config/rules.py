@@ -39,7 +39,7 @@ class Condition(Strict):
         return self
 
     def holds(self, value: Value | None) -> bool:
-        """Return whether a value satisfies all fields; an absent one (None) only satisfies ``present: false``.
+        """Return whether a value satisfies all fields; None, absent, only ``present: false``.
 
         Numbers are compared as numbers, also when one side is written as text (``437`` and ``"437.0"``).
         """

@@ -24,11 +24,20 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A parameter or picture of an AB that could not be made, and why; the trace is for unforeseen errors."""
+    """A parameter or picture of an AB that could not be made, and why.
+
+    Attributes
+    ----------
+    trace
+        Traceback of an unforeseen error; empty when the reason says all.
+    scored
+        Whether a score is missing because of it.
+    """
 
     subject: str
     reason: str
     trace: str = ""
+    scored: bool = False
 
 
 def measure_all(
@@ -53,16 +62,17 @@ def measure_all(
     measured: dict[str, Measured] = {}
     problems: list[Problem] = []
     for parameter in parameters:
-        for match in _matches(source, parameter, problems):
-            name = parameter.name.format_map({ITEM: "*", **match.words})
+        found: list[Problem] = []
+        for match in _matches(source, parameter, found):
             try:
                 for one in _measure_one(source, parameter, match):
                     if reason := _refusal(one, measured):
-                        problems.append(Problem(one.qc1.parameter, reason))
+                        found.append(Problem(one.qc1.parameter, reason))
                     else:
                         measured[one.qc1.parameter] = one
             except Exception as error:
-                problems.append(problem_of(name, error))
+                found.append(problem_of(parameter.name.format_map({ITEM: "*", **match.words}), error))
+        problems += [replace(problem, scored=bool(parameter.thresholds)) for problem in found]
     return tuple(measured.values()), tuple(problems)
 
 
@@ -92,7 +102,7 @@ def _matches(source: Source, parameter: Parameter, problems: list[Problem]) -> l
     except QcError as error:
         problems.append(problem_of(parameter.name, error))
         return []
-    if not found:
+    if not found and not parameter.optional:
         problems.append(Problem(parameter.name, f"there is no product {parameter.product}"))
     return found
 

@@ -134,5 +134,9 @@ class Products:
 
 
 def keyword_value(header: fits.Header, keyword: str) -> Any:
-    """Return a header value by its dotted name: ``QC.EX.NORD`` is ``HIERARCH ESO QC EX NORD``; None if absent."""
-    return header.get(f"ESO {keyword.replace('.', ' ')}" if "." in keyword else keyword)
+    """Return a header value by dotted name, None if absent.
+
+    ``QC.EX.NORD`` is ``HIERARCH ESO QC EX NORD``; a name without dots is looked for as it is, then under ESO.
+    """
+    hierarch = f"ESO {keyword.replace('.', ' ')}"
+    return header.get(hierarch) if "." in keyword or keyword not in header else header[keyword]

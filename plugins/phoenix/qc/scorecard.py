@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from phoenix.config.qc import words_of
 from phoenix.model.score import Score, Verdict
+
+if TYPE_CHECKING:
+    from phoenix.qc.measure import Measured, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +47,26 @@ def short_number(value: float) -> str:
 
 
 def scorecard(
-    scores: Iterable[Score], labels: dict[str, tuple[str, str]], missing: Sequence[str]
+    measured: Iterable[Measured], scores: Iterable[Score], problems: Iterable[Problem]
 ) -> Scorecard:
-    """Return the scorecard of an AB.
+    """Return the scorecard of an AB; scored parameters that could not be measured are grey.
 
     Parameters
     ----------
-    scores : iterable of Score
-        In the order they are to be drawn.
-    labels : mapping
-        Parameter -> (short name, unit).
-    missing : sequence of str
-        Short names of scored parameters that could not be measured; shown grey.
+    measured, scores : iterable
+        Values and their scores, in the order they are drawn.
+    problems : iterable of Problem
+        What could not be measured.
     """
+    by_name = {one.qc1.parameter: one for one in measured}
+    products = Counter(one.parameter.name for one in by_name.values())
     marks = []
     for score in scores:
-        label, unit = labels[score.parameter]
-        marks.append(Mark(label, f"{short_number(score.value)} {unit}".strip(), score.verdict))
-    marks += [Mark(label, "not measured", Verdict.GREY) for label in missing]
+        one = by_name[score.parameter]
+        # The words that tell the products apart, if there are several: "S/N REDL".
+        told = words_of(one.parameter.name) if products[one.parameter.name] > 1 else set()
+        words = [word for name, word in one.words.items() if name in told]
+        label = " ".join((one.parameter.label or one.parameter.name, *words))
+        marks.append(Mark(label, f"{short_number(score.value)} {one.qc1.unit}".strip(), score.verdict))
+    marks += [Mark(problem.subject, "not measured", Verdict.GREY) for problem in problems if problem.scored]
     return Scorecard(tuple(marks))

@@ -1,0 +1,127 @@
+"""Draws a page: header on top, rows of panels, score strip at the bottom. No global state of pyplot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from phoenix.qc.pictures.look import COLOURS, DPI, HEADER_PX, INK, draw_header, draw_strip, strip_height_px
+from phoenix.qc.pictures.panels import Curve, Image, Page, Plot, Style
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.8,
+    "axes.formatter.useoffset": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.5,
+    "agg.path.chunksize": 20_000,
+}
+_STYLES: dict[Style, dict[str, Any]] = {
+    Style.LINE: {"linewidth": 1.1},
+    Style.THIN: {"linewidth": 0.6},
+    Style.FAINT: {"linewidth": 0.6, "alpha": 0.4},
+    Style.POINTS: {"linestyle": "none", "marker": "o", "markersize": 4.5, "markeredgewidth": 0},
+    Style.DOTS: {"linestyle": "none", "marker": "o", "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.6},
+    Style.CHAIN: {"linewidth": 0.8, "marker": "o", "markersize": 4.5, "markeredgewidth": 0},
+    Style.STEPS: {"linewidth": 1.1, "drawstyle": "steps-mid"},
+}
+#: Pixels around and between panels: tick labels and titles have their place there.
+_LEFT_PX, _RIGHT_PX, _BETWEEN_X_PX, _BETWEEN_Y_PX, _BELOW_PX = 78, 28, 84, 66, 48
+#: Place for the bar of grey values beside an image, part of the image's own width.
+_BAR_PX = 50
+
+
+def draw(page: Page) -> Figure:
+    """Return a page as a figure; equal pages give equal figures."""
+    width, height = page.size_px
+    with rc_context(_RC):
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+        draw_header(figure, page.title, page.facts, page.card)
+        draw_strip(figure, page.card)
+        _draw_rows(figure, page)
+    return figure
+
+
+def _draw_rows(figure: Figure, page: Page) -> None:
+    """Lay out the panels in pixels, so that labels never run into a neighbour."""
+    width, height = page.size_px
+    top = float(height - HEADER_PX - 18)
+    free = top - strip_height_px(page.card) - _BELOW_PX - _BETWEEN_Y_PX * (len(page.rows) - 1)
+    unit = free / sum(row.height for row in page.rows)
+    for row in page.rows:
+        bottom = top - row.height * unit
+        shares = row.widths or (1.0,) * len(row.panels)
+        across = width - _LEFT_PX - _RIGHT_PX - _BETWEEN_X_PX * (len(row.panels) - 1)
+        left = float(_LEFT_PX)
+        for panel, share in zip(row.panels, shares, strict=True):
+            panel_width = across * share / sum(shares)
+            drawn = panel_width - (_BAR_PX if isinstance(panel, Image) else 0)
+            box = (left / width, bottom / height, drawn / width, row.height * unit / height)
+            _draw_panel(figure.add_axes(box), panel)
+            left += panel_width + _BETWEEN_X_PX
+        top = bottom - _BETWEEN_Y_PX
+
+
+def _draw_panel(axes: Axes, panel: Plot | Image) -> None:
+    axes.set_title(panel.title, loc="left", size=10, weight="bold", color=INK, pad=5, parse_math=False)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.tick_params(length=3, color="#888888")
+    if isinstance(panel, Image):
+        _draw_image(axes, panel)
+    else:
+        _draw_plot(axes, panel)
+
+
+def _draw_image(axes: Axes, image: Image) -> None:
+    shown = axes.imshow(
+        image.pixels, origin="lower", aspect="auto", cmap="gray", interpolation="nearest",
+        extent=image.extent, vmin=image.limits[0], vmax=image.limits[1],
+    )  # fmt: skip
+    # Beside the image, inside the space panels leave between them.
+    bar = axes.inset_axes((1.01, 0.0, 0.015, 1.0))
+    axes.figure.colorbar(shown, cax=bar)
+    bar.tick_params(labelsize=7, length=2, pad=1)
+    bar.set_title(image.unit, size=8, loc="left", pad=4)
+
+
+def _draw_plot(axes: Axes, plot: Plot) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#E2E2E2", linewidth=0.6)
+    axes.set_axisbelow(True)
+    if plot.level is not None:
+        axes.axhline(plot.level, color="#888888", linewidth=0.9, zorder=1)
+    for curve in plot.curves:
+        _draw_curve(axes, curve)
+    if plot.y_log:
+        axes.set_yscale("log")
+    if plot.x_whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if plot.x_limits:
+        axes.set_xlim(plot.x_limits)
+    else:
+        axes.margins(x=0.01)
+    if plot.y_limits:
+        axes.set_ylim(plot.y_limits)
+    if any(curve.label for curve in plot.curves):
+        # On the title's line, at the right: never over the data.
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.985), ncols=6, frameon=False, fontsize=8.5,
+                    handlelength=1.4, columnspacing=1.4, borderaxespad=0.1)  # fmt: skip
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
+    colour = COLOURS[curve.colour]
+    label = curve.label or "_nolegend_"
+    if curve.upper is not None:
+        axes.fill_between(curve.x, curve.y, curve.upper, color=colour, alpha=0.5, linewidth=0, label=label)
+    else:
+        axes.plot(curve.x, curve.y, color=colour, label=label, **_STYLES[curve.style])

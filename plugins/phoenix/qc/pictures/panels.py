@@ -1,0 +1,124 @@
+"""What is on a report page, as plain values: a page is rows of panels, a panel is curves or an image.
+
+A page holds what is drawn and no more: the instrument's module thins long spectra to the width of the picture
+(``phoenix.qc.pictures.thin``), so that a page is small and drawn quickly. Equal pages give equal pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from matplotlib.figure import Figure
+
+from phoenix.qc.products import Floats
+from phoenix.qc.scorecard import Scorecard
+
+
+class Style(StrEnum):
+    """How a curve is drawn."""
+
+    LINE = "line"
+    THIN = "thin"
+    #: A line in the back, for what is noisy.
+    FAINT = "faint"
+    POINTS = "points"
+    #: Small points, for thousands of them.
+    DOTS = "dots"
+    #: Points joined by a thin line.
+    CHAIN = "chain"
+    #: A filled band between ``y`` and ``upper``.
+    BAND = "band"
+    STEPS = "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one kind in a plot.
+
+    Attributes
+    ----------
+    colour
+        Number in the series of colours; -1 is grey.
+    upper
+        Upper edge of a band.
+    """
+
+    x: Floats
+    y: Floats
+    label: str = ""
+    style: Style = Style.LINE
+    colour: int = 0
+    upper: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A panel with axes; labels name quantity and unit.
+
+    Attributes
+    ----------
+    level
+        A horizontal line to compare with, e.g. zero.
+    x_whole
+        Whether x is a number such as the order, with no ticks between.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    x_limits: tuple[float, float] | None = None
+    y_limits: tuple[float, float] | None = None
+    y_log: bool = False
+    level: float | None = None
+    x_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A panel with a picture of a detector.
+
+    Attributes
+    ----------
+    pixels
+        Shape (rows, columns), already shrunk to the size of the panel.
+    extent
+        Detector coordinates of the edges: left, right, bottom, top.
+    limits
+        Values shown black and white.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    unit: str
+    pixels: Floats
+    extent: tuple[float, float, float, float]
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels side by side; ``widths`` and ``height`` are relative."""
+
+    panels: tuple[Plot | Image, ...]
+    height: float = 1.0
+    widths: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A report: title, facts, panels, scores. Texts may come from headers and are drawn as they are."""
+
+    title: str
+    facts: tuple[str, ...]
+    rows: tuple[Row, ...]
+    card: Scorecard = field(default_factory=Scorecard)
+    size_px: tuple[int, int] = (1400, 1000)
+
+    def figure(self) -> Figure:
+        """Return the page as a figure."""
+        from phoenix.qc.pictures.draw import draw
+
+        return draw(self)
