@@ -39,11 +39,18 @@ class Harmless(Strict):
     reason: str
 
 
+class Unrecorded(Strict):
+    """A calibration the recipes use without naming it in their products' headers."""
+
+    pattern: Regex = Field(description="fits the whole tag")
+    reason: str
+
+
 class Sanity(Strict):
     """Limit on a keyword of a product header: recipes can be wrong with exit code 0."""
 
     product: str = Field(description="PRO.CATG, may hold a {split}")
-    keyword: str = Field(description="dotted, e.g. QC.WAVECAL.ORDMIN")
+    keyword: str = Field(description="dotted, e.g. QC.ORDMIN")
     when: When = Field(default={}, description="on the AB's setting (its match keys), by alias")
     at_least: float | None = None
     at_most: float | None = None
@@ -78,5 +85,6 @@ class Instrument(Strict):
     drs_type: DrsType = DrsType.CON
     pipeline: Pipeline
     harmless: tuple[Harmless, ...] = ()
+    unrecorded: tuple[Unrecorded, ...] = ()
     recipes: dict[str, Recipe]
     default_release: str = Field(description="the release its DAG processes")

@@ -1,0 +1,110 @@
+"""Applies a release's PGIs to the ABs of a night: from the source tree to the edited tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+import phoenix.pgi.parameters  # noqa: F401 (registers the generic PGI)
+from phoenix import instruments
+from phoenix.config.loader import Configuration
+from phoenix.config.release import Release
+from phoenix.errors import PhoenixError
+from phoenix.model.ab import Tree
+from phoenix.pgi.apply import Edited, apply_pgis, diff
+from phoenix.store.ab_trees import AbTrees
+from phoenix.store.batches import BatchRepository
+from phoenix.store.database import Database
+from phoenix.store.tables import AbRow
+
+
+@dataclass(slots=True)
+class EditReport:
+    """What the PGIs did.
+
+    Attributes
+    ----------
+    diffs
+        What changed in each AB's text, by AB name; of a dry run, what would change.
+    notes
+        PGIs that were not applied, and why.
+    problems
+        ABs that could not be edited, and why; the others were.
+    """
+
+    seen: int = 0
+    diffs: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        verb = "would change" if self.dry_run else "changed"
+        parts = [f"{self.seen} ABs, {len(self.diffs)} {verb} by PGIs", *self.problems]
+        return "; ".join(parts)
+
+
+def edit_abs(
+    database: Database,
+    configuration: Configuration,
+    release: str,
+    key: str,
+    night: str | None = None,
+    *,
+    dry_run: bool = False,
+) -> EditReport:
+    """Apply the release's PGIs to the ABs of a batch, or of one of its nights.
+
+    An AB that went through this step is left as it is: the ledger in its text tells. One bad AB stops no
+    other.
+
+    Raises
+    ------
+    ConfigError
+        If a PGI does not exist or its configuration is wrong.
+    UsageError
+        If the batch was never opened.
+    """
+    stream = configuration.release(release)
+    instruments.load(stream.instrument, "pgi")
+    report = EditReport(dry_run=dry_run)
+    trees = AbTrees(configuration.folders)
+    with database.transaction() as session:
+        batch = BatchRepository(session).find(release, key)
+        query = select(AbRow).where(AbRow.batch_id == batch.id).order_by(AbRow.mjd_obs_mod, AbRow.name)
+        rows = session.scalars(query.where(AbRow.night == night) if night else query).all()
+    for row in rows:
+        report.seen += 1
+        try:
+            _edit(database, trees, stream, row, report)
+        except PhoenixError as error:
+            if error.exit_code > 1:
+                raise
+            report.problems.append(str(error))
+    return report
+
+
+def _edit(database: Database, trees: AbTrees, stream: Release, row: AbRow, report: EditReport) -> None:
+    ab = trees.load(stream.release, Tree(row.tree), row.night, row.name, row.text_sha256).ab
+    edited = apply_pgis(ab, stream.pgis, f"releases/{stream.release}.yaml")
+    report.notes += edited.skipped
+    change = diff(ab, edited.ab)
+    if change:
+        report.diffs[row.name] = change
+    if report.dry_run or not (edited.applied or row.tree == Tree.SOURCE):
+        return
+    _save(database, trees, row, edited)
+
+
+def _save(database: Database, trees: AbTrees, row: AbRow, edited: Edited) -> None:
+    """Write the edited text and let the row point to it, unless somebody changed the AB meanwhile."""
+    with database.transaction() as session:
+        current = session.scalars(select(AbRow).where(AbRow.id == row.id).with_for_update()).one()
+        if current.text_sha256 != row.text_sha256:
+            return
+        current.text_sha256 = trees.save(Tree.EDITED, edited.ab)
+        current.tree = Tree.EDITED.value
+        if edited.applied:
+            # What was made of the AB as it was is no longer made of the AB as it is.
+            current.outcome = None

@@ -1,0 +1,115 @@
+"""What a recipe container is asked to do and how it ended; who runs it stands behind a Protocol."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+#: Where the working folder of an attempt appears inside the container.
+INPUT = PurePosixPath("/job/input")
+OUTPUT = PurePosixPath("/job/output")
+
+LABEL_RELEASE = "org.phoenix.release"
+LABEL_AB = "org.phoenix.ab"
+LABEL_ATTEMPT = "org.phoenix.attempt"
+
+#: Receives each log line as it comes.
+OnLine = Callable[[str], None]
+#: Asked several times a second; True stops the container.
+ShouldStop = Callable[[], bool]
+
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerJob:
+    """One container to run.
+
+    Attributes
+    ----------
+    image
+        Content address of the image, so that what is recorded is what ran.
+    command
+        Program and arguments; never a shell string with foreign text in it.
+    input_folder, output_folder
+        Folders of this machine, seen as ``/job/input`` (read-only) and ``/job/output`` (working directory).
+    memory_gb
+        Hard limit, swap included.
+    """
+
+    release: str
+    ab: str
+    attempt: int
+    image: str
+    command: tuple[str, ...]
+    input_folder: Path
+    output_folder: Path
+    memory_gb: float
+    cpus: float
+    timeout_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels by which the container is found again when its owner is lost."""
+        return {LABEL_RELEASE: self.release, LABEL_AB: self.ab, LABEL_ATTEMPT: str(self.attempt)}
+
+    def unique_name(self) -> str:
+        """Return a container name that no other try will ever ask for."""
+        words = f"{self.release}-{self.ab.removesuffix('.ab')}-{self.attempt:02d}"
+        return f"phoenix-{_NOT_IN_NAMES.sub('-', words)}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container ended, as the engine told it before the container was removed.
+
+    Attributes
+    ----------
+    exit_code
+        None when the engine could not say.
+    lost
+        Why the engine lost the container; empty when it did not.
+    """
+
+    name: str
+    exit_code: int | None
+    started_at: datetime
+    ended_at: datetime
+    oom_killed: bool = False
+    timed_out: bool = False
+    stopped: bool = False
+    lost: str = ""
+
+
+class ContainerRunner(Protocol):
+    """Runs containers on an engine."""
+
+    def image_id(self, image: str) -> str:
+        """Return the content address of an image.
+
+        Raises
+        ------
+        InfrastructureError
+            If the engine does not answer or has no such image.
+        """
+        ...
+
+    def run(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
+        """Run a container to its end and remove it; an older one of the same release and AB is removed first.
+
+        Raises
+        ------
+        InfrastructureError
+            If it cannot be started. A container lost later is a ContainerEnd, not an exception.
+        """
+        ...
+
+    def stop(self, release: str, ab: str) -> int:
+        """Stop and remove all containers of an AB; return how many there were."""
+        ...

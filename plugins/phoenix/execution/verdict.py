@@ -1,0 +1,265 @@
+"""The verdict on a recipe run: exit code 0 alone never means success.
+
+Pure: evidence in, outcome and findings out. Each check is one function that gives sentences: how the
+container ended, ERROR lines, expected products, their integrity, the calibrations they name, sanity limits.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from phoenix.config.instrument import Instrument, Recipe, Sanity
+from phoenix.config.rules import Split, When
+from phoenix.execution.container import ContainerEnd
+from phoenix.execution.products import ProductList, WrittenProduct
+from phoenix.execution.recipe_log import LogLine, Severity, outside_harmless, summarized
+from phoenix.execution.staging import Input
+from phoenix.execution.workfolder import DiskRoom
+from phoenix.model.ab import AssociationBlock
+from phoenix.model.outcome import Outcome
+
+#: Exit codes of esorex are CPL's error codes.
+_CPL_ERRORS = {
+    1: "unspecified error",
+    5: "file read or write error",
+    6: "bad file format",
+    7: "file already open",
+    8: "file cannot be created",
+    9: "file not found",
+    10: "data not found",
+    11: "access beyond boundaries",
+    12: "null input data",
+    13: "input data do not match",
+    14: "illegal input",
+    15: "illegal output",
+    16: "unsupported mode",
+    17: "singular matrix",
+    18: "division by zero",
+    19: "type mismatch",
+    20: "invalid type",
+    22: "no world coordinate system",
+    126: "the program cannot be run",
+    127: "the image has no such program",
+    255: "esorex refused the command line",
+}
+_CALIBRATION = re.compile(r"PRO\.REC\d+\.CAL\d+\.CATG")
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
+_SPLIT_WORD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known about a run.
+
+    Attributes
+    ----------
+    disk
+        Room on the output's file system when the container had ended.
+    """
+
+    end: ContainerEnd
+    lines: Sequence[LogLine]
+    listing: ProductList
+    inputs: Sequence[Input]
+    disk: DiskRoom
+    memory_gb: float
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Outcome with findings, the gravest first."""
+
+    outcome: Outcome
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What a run is held against.
+
+    Attributes
+    ----------
+    splits
+        Words in braces of product names, from the rules.
+    """
+
+    instrument: Instrument
+    recipe: Recipe
+    splits: Mapping[str, Split] = field(default_factory=dict)
+
+
+def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Judgement:
+    """Tell how a run ended.
+
+    Parameters
+    ----------
+    ab : AssociationBlock
+        Names the expected products and the calibrations.
+    """
+    errors = outside_harmless(evidence.lines, Severity.ERROR, yardstick.instrument.harmless)
+    ended = _how_it_ended(evidence, errors)
+    if ended is not None:
+        return ended
+    grave = (
+        *(f"ERROR in the log though the exit code is 0: {text}" for text in summarized(errors)),
+        *_lacking(ab, evidence.listing),
+        *_broken(evidence.listing.products),
+        *_calibrations(evidence, yardstick),
+        *_insane(ab, evidence.listing.products, yardstick),
+    )
+    warnings = outside_harmless(evidence.lines, Severity.WARNING, yardstick.instrument.harmless)
+    notes = tuple(f"WARNING in the log: {text}" for text in summarized(warnings))
+    if grave and evidence.disk.full:
+        return Judgement(Outcome.CRASHED, (f"disk full: {evidence.disk}", *grave, *notes))
+    if grave:
+        return Judgement(Outcome.FAILED, (*grave, *notes))
+    return Judgement(Outcome.CAVEATS if notes else Outcome.OK, notes)
+
+
+def _how_it_ended(evidence: Evidence, errors: Sequence[LogLine]) -> Judgement | None:
+    """Judge runs that did not come to their own good end; None when the exit code is 0."""
+    end = evidence.end
+    said = tuple(f"ERROR in the log: {text}" for text in summarized(errors))
+    if end.timed_out:
+        return Judgement(
+            Outcome.TIMEOUT, (f"not finished after {evidence.timeout_s:g} s, the recipe's limit", *said)
+        )
+    if end.stopped:
+        return Judgement(Outcome.CRASHED, ("stopped on request", *said))
+    if end.exit_code is None:
+        return Judgement(Outcome.CRASHED, (f"the engine lost the container: {end.lost}", *said))
+    if end.oom_killed:
+        return Judgement(
+            Outcome.OUT_OF_MEMORY, (f"needs more than the {evidence.memory_gb:g} GB it was given", *said)
+        )
+    if end.exit_code == 0:
+        return None
+    if evidence.disk.full or any(_NO_SPACE.search(line.text) for line in errors):
+        return Judgement(Outcome.CRASHED, (f"disk full: {evidence.disk}", *said))
+    name = _signal_name(end.exit_code)
+    if name:
+        return Judgement(Outcome.CRASHED, (f"the recipe died of {name}", *said))
+    meaning = _CPL_ERRORS.get(end.exit_code)
+    code = f"exit code {end.exit_code}" + (f" ({meaning})" if meaning else "")
+    return Judgement(Outcome.FAILED, (code, *said))
+
+
+def _signal_name(exit_code: int) -> str:
+    """Return the signal an exit code above 128 stands for; empty if it stands for none."""
+    try:
+        return signal.Signals(exit_code - 128).name if exit_code > 128 else ""
+    except ValueError:
+        return ""
+
+
+def _lacking(ab: AssociationBlock, listing: ProductList) -> Iterator[str]:
+    """Name expected products that were not written."""
+    if listing.problem:
+        yield listing.problem
+        return
+    written = {product.pro_catg for product in listing.products}
+    for pro_catg in ab.expected:
+        if pro_catg not in written:
+            yield f"expected product {pro_catg} was not written"
+    if not listing.products:
+        yield "the recipe wrote no product"
+
+
+def _broken(products: Iterable[WrittenProduct]) -> Iterator[str]:
+    """Name products that cannot be used."""
+    for product in products:
+        if product.problem:
+            yield f"product {product.name} ({product.pro_catg}): {product.problem}"
+
+
+def _calibrations(evidence: Evidence, yardstick: Yardstick) -> Iterator[str]:
+    """Hold the calibrations the products name against those of the SOF, in both directions.
+
+    A recipe may leave a calibration aside without a word; the headers of its products then lack it.
+    """
+    unrecorded = [re.compile(entry.pattern) for entry in yardstick.instrument.unrecorded]
+    given = {
+        entry.tag: entry
+        for entry in evidence.inputs
+        if not entry.raw and not any(pattern.fullmatch(entry.tag) for pattern in unrecorded)
+    }
+    # One sentence for all products that say the same.
+    told: dict[str, list[str]] = {}
+    for product in evidence.listing.products:
+        if product.problem:
+            continue
+        used = _used_calibrations(product.keywords)
+        for tag, entry in given.items():
+            if tag not in used:
+                told.setdefault(f"calibration {tag} was given but not used", []).append(product.pro_catg)
+            elif entry.fingerprint and used[tag] and used[tag] != entry.fingerprint:
+                told.setdefault(f"calibration {tag} is another one than {entry.path.name}", []).append(
+                    product.pro_catg
+                )
+        for tag in used.keys() - {entry.tag for entry in evidence.inputs}:
+            told.setdefault(f"calibration {tag} was used but never given", []).append(product.pro_catg)
+    for sentence, catgs in sorted(told.items()):
+        yield f"{sentence} (by {', '.join(catgs[:3])}{' ...' if len(catgs) > 3 else ''})"
+
+
+def _used_calibrations(keywords: Mapping[str, object]) -> dict[str, str]:
+    """Return tag -> DATAMD5 (or empty) of the calibrations a product header names."""
+    return {
+        str(tag): str(keywords.get(key.removesuffix("CATG") + "DATAMD5", ""))
+        for key, tag in keywords.items()
+        if _CALIBRATION.fullmatch(key)
+    }
+
+
+def _insane(ab: AssociationBlock, products: Sequence[WrittenProduct], yardstick: Yardstick) -> Iterator[str]:
+    """Name products whose headers break the instrument's sanity limits."""
+    setting = dict(ab.match_keys)
+    for limit in yardstick.recipe.sanity:
+        if not _applies(limit.when, setting):
+            continue
+        pattern = _product_pattern(limit.product, yardstick.splits)
+        for product in products:
+            if pattern.fullmatch(product.pro_catg) and not product.problem:
+                yield from _beyond(limit, product)
+
+
+def _applies(when: When, setting: Mapping[str, str]) -> bool:
+    return all(condition.holds(setting.get(alias)) for alias, condition in when.items())
+
+
+def _product_pattern(pro_catg: str, splits: Mapping[str, Split]) -> re.Pattern[str]:
+    """Return a pattern for a product name; each ``{split}`` word stands for any of its values."""
+    pattern = ""
+    for part in re.split(r"(\{\w+\})", pro_catg):
+        word = _SPLIT_WORD.fullmatch(part)
+        if word and word[1] in splits:
+            values = [value for values in splits[word[1]].values.values() for value in values]
+            pattern += f"(?:{'|'.join(map(re.escape, values))})"
+        else:
+            pattern += ".+" if word else re.escape(part)
+    return re.compile(pattern)
+
+
+def _beyond(limit: Sanity, product: WrittenProduct) -> Iterator[str]:
+    value = product.keywords.get(limit.keyword)
+    where = f"{product.pro_catg} has {limit.keyword}"
+    expected = " and ".join(
+        words
+        for bound, words in (
+            (limit.at_least, f"at least {limit.at_least}"),
+            (limit.at_most, f"at most {limit.at_most}"),
+        )
+        if bound is not None
+    )
+    expected = f"expected {expected} {limit.unit}".rstrip() + f" ({limit.reason})"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        yield f"{where} {'missing' if value is None else repr(value)}; {expected}"
+    elif not (
+        (limit.at_least is None or value >= limit.at_least)
+        and (limit.at_most is None or value <= limit.at_most)
+    ):
+        yield f"{where} = {value:g}; {expected}"
