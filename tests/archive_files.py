@@ -65,12 +65,12 @@ class Shelf:
     database: Database
     folder: Path
     key: str = KEY
-    _made: int = field(default=0, init=False)
+    made: int = field(default=0, init=False)
 
     def dataset(self, name: str = "", night: str = NIGHT, pipeline: str = "uves/6.1.8", reds: int = 0) -> int:
         """A spectrum with a FITS and a PNG ancillary file; returns the IDP row of the science product."""
-        self._made += 1
-        name = name or f"{self._made:04d}"
+        self.made += 1
+        name = name or f"{self.made:04d}"
         origfiles = (f"UV_SFLX_{name}.fits", f"UV_S2D_{name}.fits", f"UV_QC_{name}.png")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_spectrum(self.folder / origfiles[0], origfiles[1:], pipeline)
