@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from archive_files import KEY, RELEASE, Shelf, sha256, visible
 from sqlalchemy import event
 
+from archive_files import KEY, RELEASE, Shelf, sha256, visible
 from phoenix.archive.fixity import check_file, check_names
 from phoenix.archive.gate import judge
 from phoenix.archive.ingester import Ingester

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from phoenix.errors import ArchiveError
 
 _ARCFILE = re.compile(r"ADP\.(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}\.\d{3}(\.[A-Za-z0-9]{1,8}){1,2}")
-_SUFFIX = re.compile(r"(\.fits\.fz|\.tar\.gz|\.[A-Za-z0-9]{1,8})$")
+_SUFFIX = re.compile(r"(\.fits\.fz|\.tar\.gz|\.[A-Za-z0-9]{1,8})\Z")
 _STAMP_LENGTH = len("ADP.2026-11-22T18:00:00.123")
 _MILLISECOND = timedelta(milliseconds=1)
 
