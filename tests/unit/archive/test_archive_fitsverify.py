@@ -19,13 +19,11 @@ def test_a_good_file_has_no_findings(tmp_path: Path) -> None:
     assert fitsverify(write_spectrum(tmp_path / "a.fits")) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["-l", "a[1].fits", "a b.fits", "$(touch x).fits", "UV_2019-03-04T05:06:07.fits"]
-)
+@pytest.mark.parametrize("name", ["-l", "-h", "a b.fits", "$HOME;ls.fits", "UV_2019-03-04T05:06:07.fits"])
 def test_file_names_are_data(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
-    assert len(fitsverify(write_spectrum(folder / "x.fits").rename(folder / name))) in {0, 1, 2}
+    assert fitsverify(write_spectrum(folder / "x.fits").rename(folder / name)) == []
     assert [entry.name for entry in folder.iterdir()] == [name]
 
 

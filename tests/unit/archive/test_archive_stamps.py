@@ -8,7 +8,9 @@ from phoenix.archive.stamps import arcfiles, checked, moment_of, night_folder, s
 from phoenix.errors import ArchiveError
 
 NOW = datetime(2026, 11, 22, 23, 59, 59, 999_400, tzinfo=UTC)
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.integers(0, 3_000_000_000_000_000).map(
+    lambda microseconds: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+)
 
 
 def test_members_of_a_dataset_get_consecutive_milliseconds_and_their_own_suffix() -> None:
