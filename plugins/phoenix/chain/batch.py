@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import UTC, datetime
+from typing import Any
 
 from phoenix.chain.report import TO_DO, batch_report
 from phoenix.config.loader import Configuration
@@ -74,7 +75,7 @@ def _close(database: Database, configuration: Configuration, release: str, key: 
     report = batch_report(database, configuration, release, key)
     folder = configuration.folders.reports / release
     write_atomically(folder / f"batch_{key}.json", json.dumps(report.as_dict(), indent=2) + "\n")
-    summary = {
+    summary: dict[str, Any] = {
         "report": str(folder / f"batch_{key}.json"),
         "wall_s": report.wall_s,
         "recipe_s": report.recipe_s,

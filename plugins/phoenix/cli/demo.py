@@ -102,8 +102,7 @@ def _progress(instances: Iterable[TaskInstance]) -> str:
 
 def _table(month: str) -> str:
     from phoenix.chain.report import batch_report
-    from phoenix.monitor.digest import as_text
 
     configuration = get_configuration()
     release = configuration.instrument(INSTRUMENT).default_release
-    return as_text(batch_report(get_database(), configuration, release, month))
+    return batch_report(get_database(), configuration, release, month).text()
