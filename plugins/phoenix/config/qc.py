@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from string import Formatter
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from phoenix.config.base import Strict
+from phoenix.config.base import Duration, Strict
 from phoenix.config.rules import When
 
 #: The word in a name that stands for the key of a measurement with many values: order, fibre ...
@@ -92,4 +93,5 @@ class Qc(Strict):
 
     instrument: str
     version: str
+    timeout: Duration = Field(default=timedelta(minutes=5), description="for the QC of one AB")
     tasks: dict[str, TaskQc]

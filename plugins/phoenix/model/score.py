@@ -41,3 +41,43 @@ class Score:
     low: float | None
     high: float | None
     threshold_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class QcProblem:
+    """A parameter or picture of an AB that could not be made, and why.
+
+    Attributes
+    ----------
+    trace
+        Traceback of an unforeseen error; empty when the reason says all.
+    scored
+        Whether a score is missing because of it.
+    """
+
+    subject: str
+    reason: str
+    trace: str = ""
+    scored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QcResult:
+    """What the QC of one AB found.
+
+    Attributes
+    ----------
+    reports
+        (kind, path) of each picture.
+    problems
+        What could not be measured or drawn; the rest is good all the same.
+    failure
+        Why there is no QC at all; empty normally.
+    """
+
+    values: tuple[Qc1Value, ...] = ()
+    scores: tuple[Score, ...] = ()
+    reports: tuple[tuple[str, str], ...] = ()
+    problems: tuple[QcProblem, ...] = ()
+    wall_s: float = 0.0
+    failure: str = ""

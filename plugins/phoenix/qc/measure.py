@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from phoenix.config.qc import ITEM, Parameter
 from phoenix.errors import PhoenixError, QcError
-from phoenix.model.score import Qc1Value
+from phoenix.model.score import Qc1Value, QcProblem
 from phoenix.qc.products import Match, keyword_value
 from phoenix.qc.registry import Source, find_measurement
 
@@ -22,27 +22,9 @@ class Measured:
     words: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A parameter or picture of an AB that could not be made, and why.
-
-    Attributes
-    ----------
-    trace
-        Traceback of an unforeseen error; empty when the reason says all.
-    scored
-        Whether a score is missing because of it.
-    """
-
-    subject: str
-    reason: str
-    trace: str = ""
-    scored: bool = False
-
-
 def measure_all(
     source: Source, parameters: Iterable[Parameter]
-) -> tuple[tuple[Measured, ...], tuple[Problem, ...]]:
+) -> tuple[tuple[Measured, ...], tuple[QcProblem, ...]]:
     """Measure all parameters of an AB.
 
     Parameters
@@ -56,18 +38,18 @@ def measure_all(
     -------
     measured : tuple of Measured
         In the order of the parameters; all values are finite numbers.
-    problems : tuple of Problem
+    problems : tuple of QcProblem
         One for each parameter, product and item that gave no number.
     """
     measured: dict[str, Measured] = {}
-    problems: list[Problem] = []
+    problems: list[QcProblem] = []
     for parameter in parameters:
-        found: list[Problem] = []
+        found: list[QcProblem] = []
         for match in _matches(source, parameter, found):
             try:
                 for one in _measure_one(source, parameter, match):
                     if reason := _refusal(one, measured):
-                        found.append(Problem(one.qc1.parameter, reason))
+                        found.append(QcProblem(one.qc1.parameter, reason))
                     else:
                         measured[one.qc1.parameter] = one
             except Exception as error:
@@ -83,17 +65,17 @@ def _refusal(one: Measured, measured: Mapping[str, Measured]) -> str:
     return "" if math.isfinite(one.qc1.value) else f"the value is {one.qc1.value}"
 
 
-def problem_of(subject: str, error: BaseException) -> Problem:
+def problem_of(subject: str, error: BaseException) -> QcProblem:
     """Turn an exception into a problem; an unforeseen one keeps its traceback."""
     if isinstance(error, PhoenixError):
-        return Problem(subject, f"{error.subject}: {error.found}")
+        return QcProblem(subject, f"{error.subject}: {error.found}")
     import traceback
 
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Problem(subject, reason, "".join(traceback.format_exception(error)))
+    return QcProblem(subject, reason, "".join(traceback.format_exception(error)))
 
 
-def _matches(source: Source, parameter: Parameter, problems: list[Problem]) -> list[Match]:
+def _matches(source: Source, parameter: Parameter, problems: list[QcProblem]) -> list[Match]:
     """Return the products the parameter is measured on; one empty match if it is of the AB as a whole."""
     if parameter.product is None:
         return [Match("", {}, None)]
@@ -103,7 +85,7 @@ def _matches(source: Source, parameter: Parameter, problems: list[Problem]) -> l
         problems.append(problem_of(parameter.name, error))
         return []
     if not found and not parameter.optional:
-        problems.append(Problem(parameter.name, f"there is no product {parameter.product}"))
+        problems.append(QcProblem(parameter.name, f"there is no product {parameter.product}"))
     return found
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from phoenix.config.qc import Threshold
+from phoenix.headers.conditions import first_failure
 from phoenix.model.frame import Value
 from phoenix.model.score import Score, Verdict
 from phoenix.qc.measure import Measured
@@ -40,7 +41,7 @@ def score_all(
 def applicable(thresholds: Iterable[Threshold], setting: Mapping[str, Value]) -> Threshold | None:
     """Return the first threshold whose conditions hold for the setting."""
     for threshold in thresholds:
-        if all(condition.holds(setting.get(name)) for name, condition in threshold.when.items()):
+        if first_failure(threshold.when, setting.get) is None:
             return threshold
     return None
 

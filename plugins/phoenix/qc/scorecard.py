@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phoenix.config.qc import words_of
-from phoenix.model.score import Score, Verdict
+from phoenix.model.score import QcProblem, Score, Verdict
 
 if TYPE_CHECKING:
-    from phoenix.qc.measure import Measured, Problem
+    from phoenix.qc.measure import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def short_number(value: float) -> str:
 
 
 def scorecard(
-    measured: Iterable[Measured], scores: Iterable[Score], problems: Iterable[Problem]
+    measured: Iterable[Measured], scores: Iterable[Score], problems: Iterable[QcProblem]
 ) -> Scorecard:
     """Return the scorecard of an AB; scored parameters that could not be measured are grey.
 
@@ -55,7 +55,7 @@ def scorecard(
     ----------
     measured, scores : iterable
         Values and their scores, in the order they are drawn.
-    problems : iterable of Problem
+    problems : iterable of QcProblem
         What could not be measured.
     """
     by_name = {one.qc1.parameter: one for one in measured}

@@ -56,6 +56,7 @@ class FrameRow(Base):
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     rules_version: Mapped[str] = mapped_column(Text)
     problem: Mapped[str] = mapped_column(Text, default="")
+    notes: Mapped[list[str]] = mapped_column(default=list)
 
     __table_args__ = (Index("ix_frame_instrument_kind_night", "instrument", "kind", "night"),)
 
@@ -202,6 +203,22 @@ class ReportRow(Base):
     ab_id: Mapped[int] = mapped_column(ForeignKey("ab.id"), index=True)
     kind: Mapped[str] = mapped_column(String(32))
     path: Mapped[str] = mapped_column(Text, unique=True)
+
+
+class QcRunRow(Base):
+    """That the QC of an AB was done, of which products, and what did not work."""
+
+    __tablename__ = "qc_run"
+
+    ab_id: Mapped[int] = mapped_column(ForeignKey("ab.id"), primary_key=True)
+    #: Checksum over the products that were measured; other products mean that QC must be done again.
+    products_sha256: Mapped[str] = mapped_column(String(64))
+    measured_at: Mapped[datetime]
+    wall_s: Mapped[float]
+    #: {subject, reason, trace, scored} of each parameter or picture that could not be made.
+    problems: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
+    #: Why there is no QC at all; such an AB is tried again.
+    failure: Mapped[str] = mapped_column(Text, default="")
 
 
 class IdpRow(Base):

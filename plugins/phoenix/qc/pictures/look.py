@@ -15,7 +15,7 @@ from phoenix.model.score import Verdict
 from phoenix.qc.scorecard import Mark, Scorecard
 
 #: Colours of Okabe and Ito, distinct in all kinds of colour vision; -1, the last, is grey.
-COLOURS = ("#0072B2", "#AA4499", "#E69F00", "#009E73", "#6E6E6E")
+COLOURS = ("#0072B2", "#AA4499", "#E69F00", "#009E73", "#D55E00", "#6E6E6E")
 INK, PALE = "#222222", "#5A5A5A"
 #: Verdicts differ in colour and in sign.
 VERDICTS = {
@@ -49,6 +49,8 @@ def draw_header(figure: Figure, title: str, facts: tuple[str, ...], card: Scorec
     figure.text(left, 1 - 30 / height, clean(title, 80), size=17, weight="bold", color=INK, parse_math=False)
     line = clean("   \u00b7   ".join(facts), 210)
     figure.text(left, 1 - 56 / height, line, size=10, color=PALE, parse_math=False)
+    if not card.marks:
+        return
     colour = VERDICTS[_worst(card)][0]
     box = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
     figure.text(1 - left, 1 - 28 / height, card.summary, size=11, weight="bold", color="white",

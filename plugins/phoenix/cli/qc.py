@@ -1,0 +1,130 @@
+"""``phoenix qc``: QC1 values, scores, report pictures and trends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phoenix.cli.context import get_configuration, get_database
+from phoenix.cli.output import Format, FormatOption, show
+from phoenix.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, help="QC: QC1 values, scores, reports, trends.")
+
+Release = Annotated[str, typer.Argument(help="e.g. UVES_R3")]
+Key = Annotated[str, typer.Argument(help="key of the batch, e.g. 2019-03")]
+Night = Annotated[str | None, typer.Option(help="only this night, e.g. 2019-03-04")]
+_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+
+
+@app.command()
+def measure(
+    release: Release,
+    key: Key,
+    night: Night = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; default: the host's slots")] = None,
+    again: Annotated[bool, typer.Option("--again", help="also what has its QC already")] = False,
+) -> None:
+    """Measure, score and draw what has products and no QC of them yet."""
+    from phoenix.chain.qc import QcProgress, qc_reports
+
+    def tell(progress: QcProgress) -> None:
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        typer.echo(f"[{progress.done}/{progress.total}{failed}] {progress.ab}", err=True)
+
+    report = qc_reports(
+        get_database(), get_configuration(), release, key, night, workers=workers, again=again, progress=tell
+    )
+    typer.echo(str(report))
+    raise typer.Exit(0 if report.clean else 1)
+
+
+@app.command()
+def score(release: Release, key: Key, night: Night = None, output: FormatOption = Format.TABLE) -> None:
+    """List the ABs of a batch with their verdicts; the reds by name. Exits 1 if there is a red."""
+    from phoenix.store.qc import QcRepository
+
+    with get_database().transaction() as session:
+        found = QcRepository(session).scores_of_batch(release, key, night)
+    rows = [
+        {
+            "AB": one.ab,
+            "night": one.night,
+            "task": one.task,
+            "green": one.greens,
+            "red": len(one.reds),
+            "grey": one.greys,
+            "not made": one.problems,
+            "reds": one.failure or ", ".join(f"{red.parameter} = {red.value:.4g}" for red in one.reds),
+        }
+        for one in found
+    ]
+    show(rows, output, title=f"Scores of {release} {key}", empty="no QC yet: phoenix qc measure makes it")
+    raise typer.Exit(1 if any(one.reds or one.failure for one in found) else 0)
+
+
+@app.command()
+def report(release: Release, key: Key, night: Night = None, output: FormatOption = Format.TABLE) -> None:
+    """List the report pictures of a batch."""
+    from phoenix.store.qc import QcRepository
+
+    rows = []
+    with get_database().transaction() as session:
+        repository = QcRepository(session)
+        for one in repository.scores_of_batch(release, key, night):
+            result = repository.of_ab(release, one.ab)
+            rows += [
+                {"AB": one.ab, "kind": kind, "picture": path}
+                for kind, path in (result.reports if result else ())
+            ]
+    show(
+        rows,
+        output,
+        title=f"Reports of {release} {key}",
+        empty="no reports yet: phoenix qc measure makes them",
+    )
+
+
+@app.command()
+def trend(
+    instrument: Annotated[str, typer.Argument(help="e.g. UVES")],
+    parameter: Annotated[str, typer.Argument(help="QC1 parameter, e.g. wave_rms_pix_BLUE")],
+    release: Annotated[str | None, typer.Option(help="only this release")] = None,
+    plot: Annotated[Path | None, typer.Option(help="also draw it into this PNG file")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List a QC1 parameter over time."""
+    from phoenix.store.qc import QcRepository
+
+    with get_database().transaction() as session:
+        repository = QcRepository(session)
+        points = repository.trend(instrument.upper(), parameter, release)
+        if not points:
+            known = repository.parameters(instrument.upper())
+            raise UsageError(
+                f"parameter {parameter!r} of {instrument.upper()}",
+                "has no values",
+                f"one of {', '.join(known) or '(none measured yet)'}",
+            )
+    if plot:
+        from phoenix.qc.pictures.look import png
+        from phoenix.qc.pictures.trend import trend_page
+        from phoenix.store.files import write_atomically
+
+        write_atomically(plot, png(trend_page(instrument.upper(), parameter, points).figure()))
+    rows = [
+        {
+            "date": (_MJD_EPOCH + timedelta(days=point.mjd_obs)).strftime("%Y-%m-%d %H:%M"),
+            f"value {point.unit}".rstrip(): point.value,
+            "verdict": point.verdict.name.lower(),
+            "low": point.low,
+            "high": point.high,
+            "release": point.release,
+            "AB": point.ab,
+        }
+        for point in points
+    ]
+    show(rows, output, title=f"{parameter} of {instrument.upper()}")
