@@ -8,7 +8,7 @@ PHXLEVEL                worst calibration level of the masters
 PHXRULES                version of the association rules
 PHXRECIP                recipe
 PHXPARn                 parameters set, ``name=value``; ESO PRO REC1 PARAMn is the recipe's record of all
-PHXMCn, PHXMTn          calibration n: ``folder/file`` (the folder of a master is its AB), PRO.CATG
+PHXMCn, PHXMTn          calibration n: ``folder/file``, or the AB that made it; PRO.CATG
 PHXMLn, PHXMDn          calibration n: level, and its time minus the observation's in days
 PHXPGIn, PHXPGHn        PGI ledger, in order: name and version; hash of its configuration
 PHXIMAGE                digest of the pipeline image

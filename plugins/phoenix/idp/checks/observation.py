@@ -135,7 +135,7 @@ def _indexed_values(primary: Hdu, stem: str) -> list[object]:
 
 
 def _check_indices(primary: Hdu, stem: str, rule: str) -> Iterator[Finding]:
-    """Indices must go from 1 without gaps and leading zeros, and no value may be there twice."""
+    """Demand indices from 1 without gaps and leading zeros, and no value twice."""
     pattern = re.compile(rf"{stem}(\d+)")
     found = [
         (match[1], card.value)

@@ -1,10 +1,10 @@
-"""The rules and their stable ids; an id is never reused, because it is stored with IDPs and quoted by people."""
+"""The rules and their ids; an id is never reused, because it is stored with IDPs and quoted by people."""
 
 from __future__ import annotations
 
 RULES = {
     "FIT-01": "the file is FITS, whole, and its sizes are sane",
-    "FIT-02": "fitsverify finds no warning and no error",
+    "FIT-02": "fitsverify has no warning and no error, and neither crashes nor hangs",
     "ALL-01": "file name of at most 68 safe characters with a suffix that tells the truth",
     "ALL-02": "CHECKSUM and DATASUM in each HDU, and right",
     "ALL-03": "no CONTINUE or LONGSTRN card",

@@ -88,7 +88,8 @@ def wavelengths(hdu: Hdu, subject: str) -> Floats:
             "a linear axis in Angstrom",
             "convert products of uves_obs_scired",
         )
-    return start + (np.arange(hdu.image().size) + 1 - reference) * step
+    wave: Floats = start + (np.arange(hdu.image().size, dtype=np.float64) + 1 - reference) * step
+    return wave
 
 
 def flux_scale(hdu: Hdu, subject: str) -> float:
@@ -149,8 +150,8 @@ def calibrated_error(flux: Floats, reduced: Floats, error: Floats) -> Floats:
     if not known.any():
         return np.full_like(error, np.nan)
     pixels = np.arange(flux.size)
-    factor = np.interp(pixels, pixels[known], np.abs(flux[known] / reduced[known]))
-    return factor * error
+    factor: Floats = np.interp(pixels, pixels[known], np.abs(flux[known] / reduced[known]))
+    return np.multiply(factor, error)
 
 
 def join(chips: Sequence[ChipSpectrum]) -> ChipSpectrum:
@@ -191,8 +192,9 @@ def _on_same_grid(wave: Floats, other: Floats, subject: str) -> None:
 
 
 def _without_data(reduced: Floats, error: Floats) -> npt.NDArray[np.bool_]:
-    padding = (reduced == 0) & (error == 1)
-    return padding | ~np.isfinite(reduced) | ~(error > 0)
+    usable: npt.NDArray[np.bool_] = np.isfinite(reduced) & np.isfinite(error) & (error > 0)
+    usable[(reduced == 0) & (error == 1)] = False
+    return ~usable
 
 
 def _trimmed(spectrum: ChipSpectrum, chip: str) -> ChipSpectrum:

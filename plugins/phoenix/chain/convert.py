@@ -1,0 +1,272 @@
+"""Conversion of a night's science products to IDPs, each checked before anybody may ingest it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from phoenix.archive.fitsverify import fitsverify
+from phoenix.config.loader import Configuration
+from phoenix.config.release import Release
+from phoenix.errors import IdpError, InfrastructureError, PhoenixError
+from phoenix.headers.reader import read_header
+from phoenix.idp.checks.batch import check_batch
+from phoenix.idp.checks.runner import check_file
+from phoenix.idp.job import ConversionJob, Provenance
+from phoenix.idp.registry import find_converter
+from phoenix.instruments import load
+from phoenix.model.ab import AssociationBlock, Tree
+from phoenix.model.ab_text import AbDocument, content_sha256
+from phoenix.model.outcome import Outcome
+from phoenix.model.product import Finding, Idp, Product
+from phoenix.store.ab_trees import AbTrees
+from phoenix.store.batches import BatchRepository
+from phoenix.store.database import Database
+from phoenix.store.files import publish_folder
+from phoenix.store.idps import IdpRepository
+from phoenix.store.tables import AbRow, AttemptRow, ReportRow
+
+#: Beside the IDPs of an AB: what they were made of, so that nothing is converted twice.
+MANIFEST = "conversion.json"
+_CONVERTIBLE = [Outcome.OK.value, Outcome.CAVEATS.value]
+#: A log longer than this is cut in the middle before it goes into the README.
+_MAX_LOG_CHARACTERS = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertReport:
+    """What a conversion came to, in ABs.
+
+    Attributes
+    ----------
+    flagged
+        Files that break a rule, with the first rule they break; kept, never ingested.
+    failures
+        One message for each AB that could not be converted.
+    """
+
+    converted: int = 0
+    unchanged: int = 0
+    flagged: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether all ABs gave IDPs without findings."""
+        return not self.flagged and not self.failures
+
+    def __str__(self) -> str:
+        counts = (
+            f"{self.converted} ABs converted, {self.unchanged} unchanged, "
+            f"{len(self.flagged)} files with findings, {len(self.failures)} ABs failed"
+        )
+        return "\n".join([counts, *self.flagged, *self.failures])
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An AB to convert, with all the store knows of it."""
+
+    row: AbRow
+    document: AbDocument
+    products: tuple[Product, ...]
+    reports: tuple[Path, ...]
+    provenance: Provenance
+
+    @property
+    def ab(self) -> AssociationBlock:
+        return self.document.ab
+
+    def fingerprint(self, release: Release) -> str:
+        """Hash of everything the IDPs depend on."""
+        parts = [
+            content_sha256(self.ab),
+            *(f"{product.pro_catg} {product.sha256}" for product in self.products),
+            *(hashlib.sha256(report.read_bytes()).hexdigest() for report in self.reports),
+            repr(self.provenance),
+            release.conversion.model_dump_json(),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def convert_idps(
+    database: Database, configuration: Configuration, release: str, key: str, night: str | None = None
+) -> ConvertReport:
+    """Convert the science ABs of a batch, or of one night of it, that have usable products.
+
+    An AB whose IDPs were made of the same products is left alone. One AB's failure does not stop the others;
+    it is noted as a problem of the batch.
+
+    Raises
+    ------
+    InfrastructureError
+        If disk, database or fitsverify are not there.
+    """
+    stream = configuration.release(release)
+    load(stream.instrument, "idp")
+    find_converter(stream.conversion.converter)
+    report = ConvertReport()
+    for row in _science_abs(database, configuration, stream, key, night):
+        try:
+            flagged = _convert(database, configuration, stream, row)
+        except InfrastructureError:
+            raise
+        except PhoenixError as error:
+            report = replace(report, failures=(*report.failures, f"{row.name}: {error}"))
+            continue
+        if flagged is None:
+            report = replace(report, unchanged=report.unchanged + 1)
+        else:
+            report = replace(report, converted=report.converted + 1, flagged=(*report.flagged, *flagged))
+    if not report.clean:
+        with database.transaction() as session:
+            BatchRepository(session).note_problems(release, key, [*report.flagged, *report.failures])
+    return report
+
+
+def _science_abs(
+    database: Database, configuration: Configuration, release: Release, key: str, night: str | None
+) -> list[AbRow]:
+    tasks = [task.name for task in configuration.rules(release.instrument).tasks if task.science]
+    with database.transaction() as session:
+        batch = BatchRepository(session).find(release.release, key)
+        query = select(AbRow).where(
+            AbRow.batch_id == batch.id,
+            AbRow.task.in_(tasks),
+            AbRow.exclusion == "",
+            AbRow.outcome.in_(_CONVERTIBLE),
+        )
+        query = query.where(AbRow.night == night) if night else query
+        return list(session.scalars(query.order_by(AbRow.mjd_obs_mod, AbRow.name)))
+
+
+def _convert(
+    database: Database, configuration: Configuration, release: Release, row: AbRow
+) -> tuple[str, ...] | None:
+    """Convert one AB; return what its checks found, None if there was nothing to do."""
+    with database.transaction() as session:
+        source = _source(session, configuration, row)
+        known = {idp.origfile: idp.sha256 for idp in IdpRepository(session).of_ab(row.id)}
+    final = configuration.folders.conv_of(source.ab)
+    fingerprint = source.fingerprint(release)
+    if _is_done(final, fingerprint, known):
+        return None
+    converted_at = datetime.now(UTC)
+    with _fresh_folder(final) as folder:
+        job = ConversionJob(
+            ab=source.ab,
+            products=source.products,
+            raws=[Path(raw.path) for raw in source.ab.raws],
+            provenance=source.provenance,
+            folder=folder,
+            converted_at=converted_at,
+            prefix=configuration.instrument(release.instrument).prefix,
+            reports=source.reports,
+            readme=_readme(source),
+            config=release.conversion.config or {},
+        )
+        idps = find_converter(release.conversion.converter)(job)
+        findings = _check(idps, job.raws)
+        manifest = {"fingerprint": fingerprint, "files": {idp.origfile: idp.sha256 for idp in idps}}
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        publish_folder(folder, final)
+    published = [replace(idp, path=str(final / idp.origfile)) for idp in idps]
+    with database.transaction() as session:
+        IdpRepository(session).save(session.get_one(AbRow, row.id), published, findings, converted_at)
+    return tuple(f"{name}: {told[0]} ({len(told)} findings)" for name, told in findings.items())
+
+
+def _source(session: Session, configuration: Configuration, row: AbRow) -> _Source:
+    row = session.get_one(AbRow, row.id)
+    attempt = session.scalar(
+        select(AttemptRow)
+        .where(AttemptRow.ab_id == row.id, AttemptRow.outcome.in_(_CONVERTIBLE))
+        .order_by(AttemptRow.number.desc())
+        .limit(1)
+    )
+    if attempt is None:
+        raise IdpError(row.name, "has no attempt that succeeded", "products", f"phoenix ab run {row.release}")
+    reports = session.scalars(select(ReportRow.path).where(ReportRow.ab_id == row.id).order_by(ReportRow.id))
+    trees = AbTrees(configuration.folders)
+    return _Source(
+        row=row,
+        document=trees.load(row.release, Tree(row.tree), row.night, row.name, row.text_sha256),
+        products=tuple(
+            Product(product.path, product.pro_catg, product.size_bytes, product.sha256)
+            for product in row.products
+        ),
+        reports=tuple(path for path in map(Path, reports) if path.suffix == ".png" and path.is_file()),
+        provenance=Provenance(
+            attempt.image, attempt.image_digest, attempt.pipeline_version, version("phoenix-airflow")
+        ),
+    )
+
+
+def _is_done(final: Path, fingerprint: str, known: dict[str, str]) -> bool:
+    """Whether these IDPs are there, made of the same things, and recorded."""
+    try:
+        manifest = json.loads((final / MANIFEST).read_bytes())
+        files = manifest["files"]
+        return bool(
+            manifest["fingerprint"] == fingerprint
+            and all(known.get(name) == sha256 for name, sha256 in files.items())
+            and all((final / name).is_file() for name in files)
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+@contextmanager
+def _fresh_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder beside the final one; it is gone at the end unless it was published."""
+    folder = final.with_name(f".{final.name[:80]}.{uuid.uuid4().hex}.tmp")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise InfrastructureError(
+            str(folder),
+            f"cannot be written: {error.strerror or error}",
+            remedy="free disk space or mend the permissions, then run again; `phoenix doctor` tells more",
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(idps: Sequence[Idp], raws: Sequence[Path]) -> dict[str, list[str]]:
+    """Return the findings of each file that has any; those of the whole delivery count for its product."""
+    told: dict[str, list[Finding]] = {}
+    for idp in idps:
+        told[idp.origfile] = check_file(Path(idp.path), fitsverify)
+    sources = {str(read_header(raw, ["ARCFILE"]).get("ARCFILE", raw.name)): raw for raw in raws}
+    head = next(idp.origfile for idp in idps if not idp.parent)
+    told[head] += check_batch([Path(idp.path) for idp in idps], sources)
+    return {
+        name: [f"{found.rule} {found.where}: {found.message}" for found in findings]
+        for name, findings in told.items()
+        if findings
+    }
+
+
+def _readme(source: _Source) -> str:
+    """Text that goes with the IDP: the AB, and what the recipe said."""
+    parts = [source.document.render().rstrip()]
+    if source.row.product_folder:
+        for log in sorted(Path(source.row.product_folder).glob("*.log")):
+            text = log.read_text(encoding="utf-8", errors="replace")
+            if len(text) > _MAX_LOG_CHARACTERS:
+                half = _MAX_LOG_CHARACTERS // 2
+                text = f"{text[:half]}\n[... cut ...]\n{text[-half:]}"
+            parts.append(f"# {log.name}\n{text.rstrip()}")
+    return "\n\n".join(parts) + "\n"
