@@ -86,6 +86,9 @@ def edit_abs(
 
 
 def _edit(database: Database, trees: AbTrees, stream: Release, row: AbRow, report: EditReport) -> None:
+    if row.tree == Tree.FINAL:
+        report.notes.append(f"{row.name}: processed already; a campaign runs it anew with other PGIs")
+        return
     ab = trees.load(stream.release, Tree(row.tree), row.night, row.name, row.text_sha256).ab
     edited = apply_pgis(ab, stream.pgis, f"releases/{stream.release}.yaml")
     report.notes += edited.skipped
@@ -105,6 +108,3 @@ def _save(database: Database, trees: AbTrees, row: AbRow, edited: Edited) -> Non
             return
         current.text_sha256 = trees.save(Tree.EDITED, edited.ab)
         current.tree = Tree.EDITED.value
-        if edited.applied:
-            # What was made of the AB as it was is no longer made of the AB as it is.
-            current.outcome = None

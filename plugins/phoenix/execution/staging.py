@@ -12,6 +12,7 @@ from phoenix.execution.sof import SofLine, sof_text
 from phoenix.execution.workfolder import WorkFolder, place
 from phoenix.headers.reader import Header, read_and_check
 from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus
+from phoenix.model.frame import Value
 from phoenix.model.outcome import Outcome
 from phoenix.model.product import Product
 
@@ -20,7 +21,7 @@ SOF_NAME = "job.sof"
 _SOF_FOLDER = "sof"
 
 #: Gives the class the rules give a raw frame; empty when no rule takes it.
-Classifier = Callable[[Mapping[str, object]], str]
+Classifier = Callable[[Mapping[str, Value]], str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from phoenix.execution.recipe_log import LogLine, Severity, outside_harmless, su
 from phoenix.execution.staging import Input
 from phoenix.execution.workfolder import DiskRoom
 from phoenix.model.ab import AssociationBlock
+from phoenix.model.frame import Value
 from phoenix.model.outcome import Outcome
 
 #: Exit codes of esorex are CPL's error codes.
@@ -182,37 +183,32 @@ def _calibrations(evidence: Evidence, yardstick: Yardstick) -> Iterator[str]:
     A recipe may leave a calibration aside without a word; the headers of its products then lack it.
     """
     unrecorded = [re.compile(entry.pattern) for entry in yardstick.instrument.unrecorded]
-    given = {
-        entry.tag: entry
-        for entry in evidence.inputs
-        if not entry.raw and not any(pattern.fullmatch(entry.tag) for pattern in unrecorded)
-    }
-    # One sentence for all products that say the same.
-    told: dict[str, list[str]] = {}
+    given: dict[str, set[str]] = {}
+    for entry in evidence.inputs:
+        if not entry.raw:
+            given.setdefault(entry.tag, set()).add(entry.fingerprint)
+    used: dict[str, set[str]] = {}
     for product in evidence.listing.products:
-        if product.problem:
-            continue
-        used = _used_calibrations(product.keywords)
-        for tag, entry in given.items():
-            if tag not in used:
-                told.setdefault(f"calibration {tag} was given but not used", []).append(product.pro_catg)
-            elif entry.fingerprint and used[tag] and used[tag] != entry.fingerprint:
-                told.setdefault(f"calibration {tag} is another one than {entry.path.name}", []).append(
-                    product.pro_catg
-                )
-        for tag in used.keys() - {entry.tag for entry in evidence.inputs}:
-            told.setdefault(f"calibration {tag} was used but never given", []).append(product.pro_catg)
-    for sentence, catgs in sorted(told.items()):
-        yield f"{sentence} (by {', '.join(catgs[:3])}{' ...' if len(catgs) > 3 else ''})"
+        if not product.problem:
+            for tag, fingerprint in _used_calibrations(product.keywords):
+                used.setdefault(tag, set()).add(fingerprint)
+    if all(product.problem for product in evidence.listing.products):
+        return
+    for tag, fingerprints in given.items():
+        if tag not in used:
+            if not any(pattern.fullmatch(tag) for pattern in unrecorded):
+                yield f"calibration {tag} was given, but no product names it"
+        elif not used[tag] <= fingerprints | {""}:
+            yield f"calibration {tag} in the products is another one than was given"
+    for tag in sorted(used.keys() - given.keys()):
+        yield f"calibration {tag} is named by products, but was not given"
 
 
-def _used_calibrations(keywords: Mapping[str, object]) -> dict[str, str]:
-    """Return tag -> DATAMD5 (or empty) of the calibrations a product header names."""
-    return {
-        str(tag): str(keywords.get(key.removesuffix("CATG") + "DATAMD5", ""))
-        for key, tag in keywords.items()
-        if _CALIBRATION.fullmatch(key)
-    }
+def _used_calibrations(keywords: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    """Give tag and DATAMD5 (or empty) of each calibration a product header names."""
+    for key, tag in keywords.items():
+        if _CALIBRATION.fullmatch(key):
+            yield str(tag), str(keywords.get(f"{key.removesuffix('CATG')}DATAMD5", ""))
 
 
 def _insane(ab: AssociationBlock, products: Sequence[WrittenProduct], yardstick: Yardstick) -> Iterator[str]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,12 @@ class WorkFolder:
                 folder.mkdir(parents=True)
                 folder.chmod(0o755)
             give_to_recipe(self.output, user)
+
+    def remove(self) -> None:
+        """Remove the attempt's folder, and the AB's when no other attempt left anything there."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()
 
     def drop_data(self) -> None:
         """Remove inputs and products of an ended attempt; its logs stay for the people who look into it."""

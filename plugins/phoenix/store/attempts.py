@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import delete, select
@@ -40,19 +40,18 @@ class AttemptRepository:
         """
         return self._find(release, name, lock=False)
 
-    def begin(self, release: str, name: str, image: str) -> int:
+    def begin(self, release: str, name: str, image: str, started_at: datetime) -> int:
         """Add a new attempt and return its number, from 1.
 
         Attempts that never ended belong to processes that were lost; they end here as crashed.
         """
         row = self._find(release, name, lock=True)
-        now = datetime.now(UTC)
         for earlier in self._rows(row):
             if earlier.ended_at is None:
-                earlier.ended_at, earlier.outcome = now, Outcome.CRASHED.value
+                earlier.ended_at, earlier.outcome = started_at, Outcome.CRASHED.value
                 earlier.findings = [LOST]
         number = self._newest(row) + 1
-        self._session.add(AttemptRow(ab_id=row.id, number=number, started_at=now, image=image))
+        self._session.add(AttemptRow(ab_id=row.id, number=number, started_at=started_at, image=image))
         return number
 
     def end(self, release: str, name: str, attempt: Attempt) -> None:

@@ -1,0 +1,226 @@
+"""Runs the recipe of one AB and brings its products and its record to where everybody finds them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from phoenix.config.loader import Configuration
+from phoenix.config.rules import Rules
+from phoenix.errors import ConfigError, InfrastructureError, PhoenixError, UsageError
+from phoenix.execution.attempt import Order, Run, Workshop, lost_attempt, run_attempt
+from phoenix.execution.container import ContainerRunner
+from phoenix.execution.docker_engine import DockerRunner
+from phoenix.execution.publish import VERDICT, prepare, publish
+from phoenix.execution.retry import RetryPolicy, memory_for
+from phoenix.execution.staging import Producer
+from phoenix.execution.workfolder import WorkFolder
+from phoenix.headers.conditions import first_failure, lookup
+from phoenix.model.ab import AssociationBlock, ProcessStatus, Tree
+from phoenix.model.ab_text import Processing
+from phoenix.model.frame import Value
+from phoenix.model.outcome import Attempt, Outcome
+from phoenix.store.ab_trees import AbTrees
+from phoenix.store.attempts import AttemptRepository
+from phoenix.store.database import Database
+
+
+def run_ab(
+    database: Database,
+    configuration: Configuration,
+    release: str,
+    ab_name: str,
+    on_log_line: Callable[[str], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    runner: ContainerRunner | None = None,
+) -> Attempt:
+    """Run one AB once; one that is done already is left alone and its last attempt returned.
+
+    Parameters
+    ----------
+    on_log_line : callable
+        Receives each line of the recipe's log while it runs.
+    should_stop : callable
+        Asked several times a second; True stops the container.
+    runner : ContainerRunner, optional
+        Default: the site's Docker engine.
+
+    Raises
+    ------
+    InfrastructureError
+        If engine, disk or database fail; the attempt is recorded as crashed, trying again may help.
+    UsageError
+        If there is no such AB, or it was taken out by pre-selection.
+    AssociationError
+        If the AB's text was changed by hand since it was recorded.
+    """
+    return AbExecution(database, configuration, release, ab_name, runner).run(on_log_line, should_stop)
+
+
+def stop_ab(configuration: Configuration, release: str, ab_name: str) -> int:
+    """Stop and remove the containers of an AB, whoever started them; return how many there were."""
+    return DockerRunner(configuration.site.engine).stop(release, ab_name)
+
+
+def retry_policy(configuration: Configuration, ab: AssociationBlock) -> RetryPolicy:
+    """Return how often, and with how much memory, an AB may be tried on this host.
+
+    Raises
+    ------
+    ConfigError
+        If its instrument does not configure the recipe.
+    """
+    recipe = configuration.instrument(ab.instrument).recipes.get(ab.recipe)
+    if recipe is None:
+        raise ConfigError(
+            f"instruments/{ab.instrument.lower()}.yaml, field recipes",
+            f"{ab.recipe} is not there",
+            remedy="add it",
+        )
+    return RetryPolicy(memory_gb=recipe.memory_gb, memory_cap_gb=configuration.site.host.memory_gb)
+
+
+class AbExecution:
+    """The execution of one AB: what is in our database before and after the container."""
+
+    def __init__(
+        self,
+        database: Database,
+        configuration: Configuration,
+        release: str,
+        ab_name: str,
+        runner: ContainerRunner | None = None,
+    ) -> None:
+        self._database = database
+        self._configuration = configuration
+        self._folders = configuration.folders
+        self._trees = AbTrees(configuration.folders)
+        self._release = release
+        self._name = ab_name
+        self._runner = runner or DockerRunner(configuration.site.engine)
+
+    def run(self, on_line: Callable[[str], None], should_stop: Callable[[], bool]) -> Attempt:
+        """Run the AB unless it is done; see `run_ab`."""
+        ab, sha256, done = self._load()
+        if done is not None:
+            return done
+        workshop = self._workshop(ab)
+        order = self._begin(ab, sha256)
+        image = workshop.instrument.pipeline.image
+        try:
+            run = run_attempt(order, workshop, on_line, should_stop)
+            if run.attempt.outcome.succeeded:
+                return self._publish(order, run)
+        except InfrastructureError as error:
+            self._end(order, lost_attempt(order, image, Outcome.CRASHED, str(error)))
+            raise
+        except PhoenixError as error:
+            return self._end(order, lost_attempt(order, image, Outcome.FAILED, str(error)))
+        except BaseException as error:
+            # A killed task or an error of ours: the history must not show an attempt that runs for ever.
+            words = f"interrupted: {type(error).__name__} {error}".rstrip()
+            self._end(order, lost_attempt(order, image, Outcome.CRASHED, words))
+            raise
+        return self._end(order, run.attempt)
+
+    def _load(self) -> tuple[AssociationBlock, str, Attempt | None]:
+        """Return the AB, its text's checksum, and its last attempt if there is nothing left to do."""
+        with self._database.transaction() as session:
+            attempts = AttemptRepository(session)
+            row = attempts.find(self._release, self._name)
+            history = attempts.history(self._release, self._name)
+        if row.exclusion:
+            raise UsageError(
+                f"AB {self._name}",
+                f"taken out by pre-selection {row.exclusion}: {row.reason}",
+                "an AB to run",
+            )
+        document = self._trees.load(self._release, Tree(row.tree), row.night, self._name, row.text_sha256)
+        # An AB that was made or edited anew stands in another tree than the final one.
+        good = row.tree == Tree.FINAL and row.outcome is not None and Outcome(row.outcome).succeeded
+        done = good and bool(history) and (self._folders.products_of(document.ab) / VERDICT).is_file()
+        return document.ab, row.text_sha256, history[-1] if done else None
+
+    def _workshop(self, ab: AssociationBlock) -> Workshop:
+        rules = self._configuration.rules(ab.instrument)
+        return Workshop(
+            runner=self._runner,
+            instrument=self._configuration.instrument(ab.instrument),
+            splits=rules.splits,
+            classify=lambda header: _class_by_rules(rules, header),
+            pipelines=self._folders.work / ".pipelines",
+            min_free_disk_gb=self._configuration.site.host.min_free_disk_gb,
+        )
+
+    def _begin(self, ab: AssociationBlock, sha256: str) -> Order:
+        policy = retry_policy(self._configuration, ab)
+        image = self._configuration.instrument(ab.instrument).pipeline.image
+        started_at = datetime.now(UTC)
+        with self._database.transaction() as session:
+            attempts = AttemptRepository(session)
+            history = attempts.history(self._release, self._name)
+            number = attempts.begin(self._release, self._name, image, started_at)
+            producers = {
+                name: Producer(name, outcome, attempts.products(self._release, name))
+                for name, outcome in attempts.outcomes(self._release, ab.waits_for).items()
+            }
+        return Order(
+            ab=ab,
+            ab_sha256=sha256,
+            number=number,
+            started_at=started_at,
+            folder=self._folders.attempt(ab, number),
+            producers=producers,
+            memory_gb=memory_for(history, policy),
+        )
+
+    def _publish(self, order: Order, run: Run) -> Attempt:
+        """Make products, final text and database rows visible together, if no newer attempt was begun."""
+        if run.record is None:
+            return self._end(order, run.attempt)
+        target = self._folders.products_of(order.ab)
+        work = WorkFolder(order.folder)
+        try:
+            ready = prepare(work, target, run.products, run.record)
+            with self._database.transaction() as session:
+                attempts = AttemptRepository(session)
+                if not attempts.is_newest(self._release, self._name, order.number):
+                    shutil.rmtree(ready, ignore_errors=True)
+                    raise InfrastructureError(
+                        f"AB {self._name}", f"attempt {order.number} was overtaken by a newer one"
+                    )
+                products = publish(ready, target, run.products)
+                sha256 = self._trees.save(
+                    Tree.FINAL,
+                    replace(order.ab, process_status=ProcessStatus.SUCCESSFUL),
+                    Processing(
+                        outcome=run.attempt.outcome,
+                        texec_s=run.attempt.wall_s,
+                        log_name="esorex.log",
+                        prod_path=str(target),
+                        pipeline=run.attempt.pipeline_version,
+                        image=run.attempt.image_digest,
+                        products=tuple((product.path, product.pro_catg) for product in products),
+                        failures=run.attempt.findings,
+                    ),
+                )
+                attempts.publish(self._release, self._name, run.attempt, target, products, sha256)
+        finally:
+            work.remove()
+        return run.attempt
+
+    def _end(self, order: Order, attempt: Attempt) -> Attempt:
+        WorkFolder(order.folder).drop_data()
+        with self._database.transaction() as session:
+            AttemptRepository(session).end(self._release, self._name, attempt)
+        return attempt
+
+
+def _class_by_rules(rules: Rules, header: Mapping[str, Value]) -> str:
+    """Return the class of a frame; empty when no rule takes it."""
+    for rule in rules.classification:
+        if first_failure(rule.when, lambda key: lookup(header, rules.aliases, key)) is None:
+            return rule.name
+    return ""
