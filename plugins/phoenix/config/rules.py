@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import re
 from enum import StrEnum
+from itertools import pairwise
+from string import Formatter
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from phoenix.config.base import Duration, Strict
 from phoenix.model.frame import FrameKind, Value
+
+#: Keywords are written dotted and in capitals: DPR.CATG, MJD-OBS.
+_KEYWORD = re.compile(r"[A-Z][A-Z0-9_-]*(\.[A-Z0-9_-]+)*")
 
 
 class Condition(Strict):
@@ -140,6 +145,8 @@ class Association(Strict):
             raise ValueError("give either master or static")
         if self.master is not None and not self.levels:
             raise ValueError("a master needs levels with time ranges")
+        if any(near.level >= far.level or near.within >= far.within for near, far in pairwise(self.levels)):
+            raise ValueError("each level must be higher and reach farther than the one before it")
         return self
 
     @property
@@ -148,11 +155,17 @@ class Association(Strict):
         return self.master or self.static or ""
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class Expected(Strict):
     """A product the recipe must write, perhaps only if a calibration was associated."""
 
     catg: str
-    needs: str | None = Field(default=None, description="PRO.CATG of the association it depends on")
+    needs: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        default=(), description="PRO.CATG of the associations it depends on, one or a list"
+    )
 
 
 def _expected(value: Any) -> Any:
@@ -214,8 +227,27 @@ class Rules(Strict):
                         f"task {task.name}: {association.catg} is made_by {association.made_by}, "
                         "which is not an earlier task"
                     )
+            self._check_names(task)
             earlier.add(task.name)
         return self
+
+    def _check_names(self, task: Task) -> None:
+        """Names are aliases or keywords, words in braces are splits or tags: anything else is misspelt."""
+        names = [*task.group_by, *task.setting]
+        templates = [catg for product in task.products for catg in (product.catg, *product.needs)]
+        for association in task.associate:
+            names += association.match
+            templates.append(association.catg)
+        for name in names:
+            if name not in self.aliases and not _KEYWORD.fullmatch(name):
+                raise ValueError(f"task {task.name}: {name} is neither an alias nor a header keyword")
+        words = {*self.splits, *(tag for entry in self.classification for tag in entry.tags)}
+        for template in templates:
+            for _, word, _, _ in Formatter().parse(template):
+                if word is not None and word not in words:
+                    raise ValueError(
+                        f"task {task.name}: {{{word}}} of {template} is neither a split nor a tag"
+                    )
 
     def task(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""

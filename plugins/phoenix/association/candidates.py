@@ -1,0 +1,140 @@
+"""Calibrations an association may choose from, and the index that finds those that match."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from phoenix.association.subject import Key, Subject, key_of
+from phoenix.config.rules import When
+from phoenix.headers.conditions import first_failure
+from phoenix.model.ab import McalibStatus
+
+_RANK = {McalibStatus.REAL: 0, McalibStatus.STATIC: 0, McalibStatus.VIRTUAL: 1}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A calibration, or several of one origin: a master for each chip.
+
+    Attributes
+    ----------
+    name
+        Name of the AB that will make it, or of its (first) file.
+    mjd
+        Its time for matching, days; for static tables the start of their validity.
+    sources
+        PRO.CATG -> path, or name of the AB that will make it.
+    defect
+        Why it must not be used: the AB is excluded or incomplete itself. Empty when it may.
+    """
+
+    name: str
+    mjd: float
+    status: McalibStatus
+    subject: Subject
+    sources: Mapping[str, str]
+    defect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Candidates in order of time, then real before virtual, then name."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def add(self, candidate: Candidate) -> None:
+        """Append one; they come in order."""
+        self.candidates.append(candidate)
+        self.times.append(candidate.mjd)
+
+    def outward(self, mjd: float) -> Iterator[Candidate]:
+        """Give the candidates by distance in time; at equal distance the earlier one first."""
+        times = self.times
+        right = bisect_left(times, mjd)
+        left = right - 1
+        while left >= 0 or right < len(times):
+            if right >= len(times) or (left >= 0 and mjd - times[left] <= times[right] - mjd):
+                # The first of those of the same time comes first: real before virtual, then by name.
+                begin = bisect_left(times, times[left])
+                yield from self.candidates[begin : left + 1]
+                left = begin - 1
+            else:
+                end = bisect_right(times, times[right])
+                yield from self.candidates[right:end]
+                right = end
+
+
+_NOTHING = Shelf()
+
+
+class Pool:
+    """All calibrations of one association, of which an AB sees those on the shelf of its match key.
+
+    Parameters
+    ----------
+    candidates : iterable of Candidate
+        In any order.
+    match : tuple of str
+        Names whose values must be equal.
+    when : mapping
+        Conditions on the calibration itself.
+    expansions : sequence of tuple of str
+        What the association's PRO.CATG can stand for: the categories one AB takes together.
+    """
+
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        match: tuple[str, ...],
+        when: When,
+        expansions: Sequence[tuple[str, ...]],
+    ) -> None:
+        self.key_of = key_of(match)
+        self.all = Shelf()
+        self._usable: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
+        self._defective: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
+        for candidate in sorted(candidates, key=lambda c: (c.mjd, _RANK[c.status], c.name)):
+            self.all.add(candidate)
+            if first_failure(when, candidate.subject.value) is not None:
+                continue
+            key = self.key_of(candidate.subject.comparable)
+            shelves = self._defective if candidate.defect else self._usable
+            for tags, by_key in shelves.items():
+                if all(tag in candidate.sources for tag in tags):
+                    by_key.setdefault(key, Shelf()).add(candidate)
+
+    def usable(self, tags: tuple[str, ...], key: Key) -> Shelf:
+        """Return the usable candidates that match, whatever their time."""
+        return self._usable[tags].get(key, _NOTHING)
+
+    def defective(self, tags: tuple[str, ...], key: Key) -> Shelf:
+        """Return those that would match and must not be used."""
+        return self._defective[tags].get(key, _NOTHING)
+
+
+def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> list[Candidate]:
+    """Join real masters of one origin: same folder, same time, same values of the match keys.
+
+    A red exposure has a master for each of its two chips; they must not be mixed between origins. Two files
+    of one category and origin: the first name counts.
+    """
+    values_of = key_of(match)
+    origins: dict[tuple[object, ...], list[Candidate]] = {}
+    for master in sorted(masters, key=lambda c: (c.name, tuple(c.sources.values()))):
+        (path,) = master.sources.values()
+        key = (str(PurePath(path).parent), master.mjd, values_of(master.subject.comparable))
+        origins.setdefault(key, []).append(master)
+    return [
+        Candidate(
+            name=members[0].name,
+            mjd=members[0].mjd,
+            status=McalibStatus.REAL,
+            subject=members[0].subject,
+            sources={tag: path for member in reversed(members) for tag, path in member.sources.items()},
+        )
+        for members in origins.values()
+    ]

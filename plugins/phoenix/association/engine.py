@@ -1,0 +1,193 @@
+"""The association engine: frames and rules in, ABs with their reasons out, without I/O.
+
+The same frames give the same ABs, in whatever order they come.
+
+The tasks of the cascade are worked off in the rules' order, for all nights together. The ABs of a task are
+candidates for later tasks at once: their masters are virtual until the recipes have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from phoenix.association.assemble import assemble
+from phoenix.association.candidates import Candidate, Pool, sets_of_masters
+from phoenix.association.grouping import Group, Grouping, LeftOut
+from phoenix.association.matching import Link, Trace, decide, segment_of
+from phoenix.association.naming import ab_name
+from phoenix.association.subject import Subject
+from phoenix.association.words import Words
+from phoenix.config.instrument import Instrument
+from phoenix.config.release import Mode, Release
+from phoenix.config.rules import Association, Rules, Task, TimeRule
+from phoenix.errors import AssociationError, PhoenixError, UsageError
+from phoenix.headers.conditions import first_failure
+from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus
+from phoenix.model.frame import Frame, FrameKind
+
+
+@dataclass(frozen=True, slots=True)
+class AssociatedBlock:
+    """An AB with the group it was made of and how each of its associations was decided."""
+
+    ab: AssociationBlock
+    group: Group
+    traces: tuple[Trace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Associations:
+    """What the frames gave.
+
+    Attributes
+    ----------
+    blocks
+        In the cascade's order, within a task by time.
+    left_out
+        Raw frames pre-selection or bad headers keep out of any AB.
+    errors
+        (night, error) of groups that could not become an AB; the others are not touched by it.
+    """
+
+    blocks: tuple[AssociatedBlock, ...]
+    left_out: tuple[LeftOut, ...]
+    errors: tuple[tuple[str, PhoenixError], ...]
+
+
+def associate(
+    frames: Iterable[Frame], rules: Rules, release: Release, instrument: Instrument, nights: Collection[str]
+) -> Associations:
+    """Make the ABs of a batch.
+
+    Parameters
+    ----------
+    frames : iterable of Frame
+        Classified raw frames of the nights, real masters and static tables, in any order.
+    rules, release, instrument
+        Configuration of the stream.
+    nights : collection of str
+        The nights of the batch; raw frames of others are ignored, masters of any time are used.
+
+    Raises
+    ------
+    UsageError
+        If the release's mode is not made night by night.
+    """
+    return _Engine(list(frames), rules, release, instrument, nights).run()
+
+
+class _Engine:
+    def __init__(
+        self,
+        frames: list[Frame],
+        rules: Rules,
+        release: Release,
+        instrument: Instrument,
+        nights: Collection[str],
+    ) -> None:
+        self._rules, self._release, self._instrument = rules, release, instrument
+        self._words = Words(rules)
+        self._names = _matched_names(rules, self._words)
+        self._grouping = Grouping(rules, self._names)
+        self._raws, self._left_out = self._grouping.usable(frames, nights)
+        self._files: dict[tuple[FrameKind, str], list[Candidate]] = {}
+        for frame in frames:
+            if frame.kind is not FrameKind.RAW:
+                self._add_file(frame)
+        self._virtual: dict[str, list[Candidate]] = {}
+        self._task_of: dict[str, str] = {}
+        self._errors: list[tuple[str, PhoenixError]] = []
+
+    def run(self) -> Associations:
+        blocks = [block for task in self._tasks() for block in self._blocks(task)]
+        return Associations(tuple(blocks), tuple(self._left_out), tuple(self._errors))
+
+    def _tasks(self) -> list[Task]:
+        mode = self._release.mode
+        if mode is Mode.DEEP:
+            raise UsageError(
+                f"release {self._release.release}",
+                "mode DEEP",
+                "IDP, MCALIB or COMPLETE for ABs made by night",
+            )
+        wanted = {Mode.COMPLETE: (True, False), Mode.IDP: (True,), Mode.MCALIB: (False,)}[mode]
+        return [task for task in self._rules.tasks if task.science in wanted]
+
+    def _blocks(self, task: Task) -> Iterator[AssociatedBlock]:
+        links = [self._link(association) for association in task.associate]
+        made = self._virtual.setdefault(task.name, [])
+        for group in self._grouping.groups(task, self._raws):
+            try:
+                block = self._block(group, links)
+            except AssociationError as error:
+                self._errors.append((group.night, error))
+                continue
+            made.append(_as_candidate(block))
+            yield block
+
+    def _block(self, group: Group, links: list[Link]) -> AssociatedBlock:
+        name = ab_name(group.first, group.task.event)
+        if name in self._task_of:
+            raise AssociationError(
+                group.first.path,
+                f"is taken by task {group.task.name} and by task {self._task_of[name]}: both make {name}",
+                "each raw frame in one task, or tasks with different `event`",
+                "give one of the two tasks an `event` in the rules",
+            )
+        segment = segment_of(group.mjd_mod, tuple(sorted(self._rules.breakpoints)))
+        traces = []
+        for link in links:
+            if first_failure(link.rule.applies, group.subject.value) is None:
+                tags = self._words.expand(link.rule.catg, group.subject)
+                key = link.pool.key_of(group.subject.comparable)
+                traces.append(decide(link, tags, key, group.mjd_mod, segment))
+        ab = assemble(name, group, traces, self._words, self._rules, self._release, self._instrument)
+        self._task_of[name] = group.task.name
+        return AssociatedBlock(ab, group, tuple(traces))
+
+    def _link(self, rule: Association) -> Link:
+        match = rule.match
+        if rule.time is TimeRule.ATTACHED and "OBS.ID" not in match:
+            match = (*match, "OBS.ID")
+        expansions = self._words.possible(rule.catg)
+        kind = FrameKind.STATIC if rule.static else FrameKind.MASTER
+        files = [file for tags in expansions for tag in tags for file in self._files.get((kind, tag), ())]
+        candidates = files if rule.static else sets_of_masters(files, match)
+        if rule.made_by is not None:
+            candidates = [*candidates, *self._virtual.get(rule.made_by, ())]
+        levels = tuple(sorted((level.within.total_seconds() / 86400, level.level) for level in rule.levels))
+        return Link(rule, match, Pool(candidates, match, rule.when, expansions), levels)
+
+    def _add_file(self, frame: Frame) -> None:
+        catg = frame.keywords.get("PRO.CATG")
+        if not isinstance(catg, str):
+            return
+        static = frame.kind is FrameKind.STATIC
+        candidate = Candidate(
+            name=frame.name,
+            mjd=round(frame.mjd_obs if static else frame.mjd_mid, 8),
+            status=McalibStatus.STATIC if static else McalibStatus.REAL,
+            subject=Subject(frame, self._rules.aliases, self._names),
+            sources={catg: frame.path},
+        )
+        self._files.setdefault((frame.kind, catg), []).append(candidate)
+
+
+def _matched_names(rules: Rules, words: Words) -> tuple[str, ...]:
+    names = [*words.keys, "OBS.ID"]
+    for task in rules.tasks:
+        names += task.setting
+        for association in task.associate:
+            names += association.match
+    return tuple(dict.fromkeys(names))
+
+
+def _as_candidate(block: AssociatedBlock) -> Candidate:
+    ab, defect = block.ab, ""
+    if ab.exclusion:
+        defect = f"excluded, {ab.exclusion}: {ab.exclusion_reason}"
+    elif ab.completeness is Completeness.INCOMPLETE:
+        defect = f"incomplete: {ab.missing[0].reason}"
+    sources = dict.fromkeys(ab.expected, ab.name)
+    return Candidate(ab.name, ab.mjd_obs_mod, McalibStatus.VIRTUAL, block.group.subject, sources, defect)

@@ -1,0 +1,179 @@
+"""From raw frames to groups: pre-selection, one group per AB, and what speaks against a group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from phoenix.association.subject import Subject, comparable, shown
+from phoenix.config.rules import Rules, Task
+from phoenix.headers.conditions import first_failure
+from phoenix.model.frame import Frame, FrameKind
+
+ABORTED_TEMPLATE = "ABORTED_TEMPLATE"
+TOO_FEW_RAWS = "TOO_FEW_RAWS"
+MIXED_GROUP = "MIXED_GROUP"
+DUPLICATE = "DUPLICATE"
+NO_TIME = "NO_TIME"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A raw frame that is in no AB, with a code for counting and a reason for people."""
+
+    path: str
+    night: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The raw frames of one AB.
+
+    Attributes
+    ----------
+    frames
+        In order of time; the first one names the AB and speaks for the group.
+    mjd_mod
+        Time for matching: mean over the frames of MJD-OBS + EXPTIME/2, days, rounded to 1e-8 (about 1 ms).
+    exclusion, exclusion_reason
+        Why it must not be processed, empty when it may.
+    """
+
+    task: Task
+    frames: tuple[Frame, ...]
+    subject: Subject
+    mjd_mod: float
+    exclusion: str = ""
+    exclusion_reason: str = ""
+
+    @property
+    def first(self) -> Frame:
+        """The primary frame."""
+        return self.frames[0]
+
+    @property
+    def night(self) -> str:
+        """The night of the primary frame."""
+        return self.first.night
+
+
+class Grouping:
+    """Applies the grouping rules of an instrument.
+
+    Parameters
+    ----------
+    rules : Rules
+        The instrument's rules.
+    names : iterable of str
+        Aliases and keywords that are matched anywhere.
+    """
+
+    def __init__(self, rules: Rules, names: Iterable[str]) -> None:
+        self._rules = rules
+        self._names = tuple(names)
+        self._deciding = {task.name: _deciding(rules, task) for task in rules.tasks}
+
+    def usable(self, frames: Iterable[Frame], nights: Iterable[str]) -> tuple[list[Frame], list[LeftOut]]:
+        """Return the raw frames of the nights in order of time, each once, and those that are left out."""
+        wanted = set(nights)
+        kept: dict[str, Frame] = {}
+        left_out: list[LeftOut] = []
+        for frame in sorted((f for f in frames if f.kind is FrameKind.RAW), key=lambda f: (f.name, f.path)):
+            if not (math.isfinite(frame.mjd_obs) and math.isfinite(frame.exptime_s)):
+                left_out.append(LeftOut(frame.path, "", NO_TIME, "MJD-OBS or EXPTIME is not a number"))
+            elif frame.night not in wanted:
+                continue
+            elif frame.name in kept:
+                reason = f"the same frame as {kept[frame.name].path}"
+                left_out.append(LeftOut(frame.path, frame.night, DUPLICATE, reason))
+            elif rejected := self._preselected(frame):
+                left_out.append(rejected)
+            else:
+                kept[frame.name] = frame
+        return sorted(kept.values(), key=lambda f: (f.mjd_obs, f.name)), left_out
+
+    def groups(self, task: Task, frames: Iterable[Frame]) -> list[Group]:
+        """Return the groups of a task, in order of time; `frames` as :meth:`usable` gives them."""
+        members = [frame for frame in frames if frame.raw_class in task.raw]
+        templates = _templates(members) if task.complete_template else {}
+        by_key: dict[Hashable, list[Frame]] = {}
+        alone = "ARCFILE" in task.group_by
+        for frame in members:
+            key: Hashable = frame.name
+            if not alone:
+                subject = Subject(frame, self._rules.aliases, task.group_by)
+                key = (frame.night, frame.raw_class, *subject.comparable.values())
+            by_key.setdefault(key, []).append(frame)
+        return [self._group(task, tuple(group), templates) for group in by_key.values()]
+
+    def _group(
+        self, task: Task, frames: tuple[Frame, ...], templates: dict[Hashable, set[Hashable]]
+    ) -> Group:
+        subject = Subject(frames[0], self._rules.aliases, self._names)
+        mjd_mod = frames[0].mjd_mid
+        if len(frames) > 1:
+            mjd_mod = math.fsum(frame.mjd_mid for frame in frames) / len(frames)
+        exclusion, reason = self._against(task, frames, subject, templates)
+        return Group(task, frames, subject, round(mjd_mod, 8), exclusion, reason)
+
+    def _against(
+        self,
+        task: Task,
+        frames: tuple[Frame, ...],
+        subject: Subject,
+        templates: dict[Hashable, set[Hashable]],
+    ) -> tuple[str, str]:
+        """Return code and sentence of what speaks against processing the group."""
+        if task.complete_template:
+            start, planned = subject.value("TPL.START"), subject.value("TPL.NEXP")
+            there = len(templates.get(_template(frames[0]), ()))
+            if isinstance(planned, (int, float)) and start is not None and there < planned:
+                return ABORTED_TEMPLATE, f"{there} of {planned:g} frames of the template of {start} are there"
+        if len(frames) < task.min_raw:
+            found = f"{len(frames)} raw frame" + "s" * (len(frames) > 1)
+            return TOO_FEW_RAWS, f"{found}, {task.title.lower()} needs at least {task.min_raw}"
+        for other in frames[1:]:
+            values = Subject(other, self._rules.aliases, self._names).comparable
+            for name in self._deciding[task.name]:
+                if values[name] != subject.comparable[name]:
+                    one, two = shown(subject.comparable[name]), shown(values[name])
+                    return MIXED_GROUP, f"{name} is {one} in {frames[0].name} and {two} in {other.name}"
+        return "", ""
+
+    def _preselected(self, frame: Frame) -> LeftOut | None:
+        subject = Subject(frame, self._rules.aliases, ())
+        for rule in self._rules.preselection:
+            tasks = (task for task in self._rules.tasks if task.name in rule.tasks)
+            applies = not rule.tasks or any(frame.raw_class in task.raw for task in tasks)
+            if applies and first_failure(rule.when, subject.value) is None:
+                return LeftOut(frame.path, frame.night, rule.code, rule.reason)
+        return None
+
+
+def _deciding(rules: Rules, task: Task) -> tuple[str, ...]:
+    """Return the names whose values decide on the calibrations of a group, or on who may use its products."""
+    own = [name for association in task.associate for name in association.match]
+    users = [
+        name
+        for user in rules.tasks
+        for association in user.associate
+        if association.made_by == task.name
+        for name in association.match
+    ]
+    return tuple(dict.fromkeys(own + users))
+
+
+def _template(frame: Frame) -> Hashable:
+    return tuple(comparable(frame.keywords.get(key)) for key in ("TPL.START", "TPL.ID", "OBS.ID"))
+
+
+def _templates(frames: Iterable[Frame]) -> dict[Hashable, set[Hashable]]:
+    """Return the exposure numbers of each template; two arms exposed together share theirs."""
+    numbers: dict[Hashable, set[Hashable]] = {}
+    for frame in frames:
+        number = comparable(frame.keywords.get("TPL.EXPNO"))
+        numbers.setdefault(_template(frame), set()).add(frame.name if number is None else number)
+    return numbers
