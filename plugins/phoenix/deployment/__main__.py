@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -31,16 +32,16 @@ def _teller() -> Callable[[str], None]:
 @app.command("engine")
 def engine_command() -> None:
     """See that a Docker engine answers; install and start one where that is allowed."""
-    client = engine.ensure_engine(Installation.here(), _teller())
-    typer.echo(f"Docker engine {client.version()['Version']}")
+    with closing(engine.ensure_engine(Installation.here(), _teller())) as client:
+        typer.echo(f"Docker engine {client.version()['Version']}")
 
 
 @app.command("images")
 def images_command() -> None:
     """Build the pipeline images that are missing or out of date."""
     installation, tell = Installation.here(), _teller()
-    names = images.ensure_images(engine.ensure_engine(installation, tell), installation, tell)
-    typer.echo("\n".join(names))
+    with closing(engine.ensure_engine(installation, tell)) as client:
+        typer.echo("\n".join(images.ensure_images(client, installation, tell)))
 
 
 @app.command()

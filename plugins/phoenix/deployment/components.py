@@ -82,7 +82,7 @@ def up(installation: Installation, tell: Tell) -> Running:
 def down(installation: Installation, tell: Tell) -> list[str]:
     """Stop what was started here, with everything it started; return the names of what ran.
 
-    That is Airflow, recipe containers it left, PostgreSQL, and the engine if it is ours and nobody else uses it.
+    That is Airflow, recipe containers it left, PostgreSQL, and the engine if it is ours and no one else's.
     """
     with _locked(installation):
         processes = Processes(installation.run, installation.log)

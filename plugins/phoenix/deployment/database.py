@@ -10,6 +10,8 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -143,7 +145,9 @@ def start_embedded(root: Path, *, durable: bool = True) -> EmbeddedDatabase:
         _prepare(database, owner, durable=durable)
         if not _postmaster_lives(database):
             _wait_until_buried(database)
-            _pg_ctl(database, owner, "-l", str(database.data / "server.log"), "start")
+            log = database.data / "server.log"
+            start = ["pg_ctl", "-D", str(database.data), "-w", "-t", str(_TIMEOUT_S), "-l", str(log), "start"]
+            _run(start, owner, log)
         _create_databases(database)
     return database
 
@@ -160,9 +164,21 @@ def stop_embedded(root: Path) -> bool:
     if not _postmaster_lives(database):
         return False
     with _locked(root):
-        if not _postmaster_lives(database):
+        process = _postmaster(database)
+        if process is None or not _postmaster_lives(database):
             return False
-        _pg_ctl(database, _owner(), "-m", "fast", "stop")
+        process.send_signal(signal.SIGINT)  # "fast": sessions end, data are written
+        deadline = time.monotonic() + _TIMEOUT_S
+        while _postmaster_lives(database):
+            if time.monotonic() > deadline:
+                raise InfrastructureError(
+                    f"PostgreSQL {database.data}",
+                    f"does not stop within {_TIMEOUT_S} s",
+                    remedy=f"kill {process.pid}",
+                )
+            time.sleep(0.02)
+        if database.socket_folder != database.data:
+            shutil.rmtree(database.socket_folder, ignore_errors=True)
     return True
 
 
@@ -278,11 +294,6 @@ def _let_read(folder: Path) -> None:
         needed = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
         if mode & needed != needed:
             path.chmod(mode | needed)
-
-
-def _pg_ctl(database: EmbeddedDatabase, owner: pwd.struct_passwd | None, *arguments: str) -> None:
-    common = ["-D", str(database.data), "-w", "-t", str(_TIMEOUT_S)]
-    _run(["pg_ctl", *common, *arguments], owner, database.data / "server.log")
 
 
 def _run(command: list[str], owner: pwd.struct_passwd | None, log: Path) -> None:

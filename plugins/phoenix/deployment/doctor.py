@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -101,25 +102,25 @@ def _configuration(installation: Installation) -> Iterator[Finding]:
 
 
 def _engine(installation: Installation) -> Iterator[Finding]:
-    client = connect(installation.site.engine)
-    info = client.info()
-    yield Finding(
-        "engine",
-        Status.OK,
-        f"Docker {info['ServerVersion']}, {info['NCPU']} CPUs, {info['MemTotal'] / _GIB:.1f} GiB",
-    )
-    if info["MemTotal"] / _GIB < _WARN_MEMORY_GB:
+    with closing(connect(installation.site.engine)) as client:
+        info = client.info()
         yield Finding(
-            "engine", Status.WARN, f"less than {_WARN_MEMORY_GB} GiB of memory", "use a larger host"
+            "engine",
+            Status.OK,
+            f"Docker {info['ServerVersion']}, {info['NCPU']} CPUs, {info['MemTotal'] / _GIB:.1f} GiB",
         )
-    for folder in pipeline_folders(installation.project):
-        image = current_image(client, folder)
-        if image is None:
+        if info["MemTotal"] / _GIB < _WARN_MEMORY_GB:
             yield Finding(
-                "images", Status.FAIL, f"{folder.repository} is missing or out of date", "make images"
+                "engine", Status.WARN, f"less than {_WARN_MEMORY_GB} GiB of memory", "use a larger host"
             )
-        else:
-            yield Finding("images", Status.OK, f"{folder.repository} {image.labels[LABEL_VERSION]}")
+        for folder in pipeline_folders(installation.project):
+            image = current_image(client, folder)
+            if image is None:
+                yield Finding(
+                    "images", Status.FAIL, f"{folder.repository} is missing or out of date", "make images"
+                )
+            else:
+                yield Finding("images", Status.OK, f"{folder.repository} {image.labels[LABEL_VERSION]}")
 
 
 def _path_mapping(installation: Installation) -> Iterator[Finding]:

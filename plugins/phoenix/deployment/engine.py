@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +43,18 @@ def connect(engine: Engine) -> DockerClient:
     import docker
     import requests
 
+    address = engine.url or os.environ.get("DOCKER_HOST") or f"unix://{_SOCKET}"
     try:
+        if address.startswith("unix:"):
+            _try_socket(address)
         if engine.url:
             client = docker.DockerClient(base_url=engine.url, tls=_tls(engine), timeout=_REQUEST_TIMEOUT_S)
         else:
             client = docker.from_env(timeout=_REQUEST_TIMEOUT_S)
         client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except (OSError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise InfrastructureError(
-            f"Docker engine {_address(engine)}", f"does not answer: {error}", remedy="make engine"
+            f"Docker engine {address}", f"does not answer: {error}", remedy="make engine"
         ) from error
     return client
 
@@ -121,8 +126,8 @@ def stop_engine(installation: Installation, tell: Tell, engine: Engine | None = 
         return False
     if processes.lives(DAEMON):
         try:
-            client = connect(engine or installation.site.engine)
-            foreign = [container for container in _running(client) if not is_ours(container)]
+            with closing(connect(engine or installation.site.engine)) as client:
+                foreign = [container for container in _running(client) if not is_ours(container)]
         except InfrastructureError:
             foreign = []  # it does not answer: nobody can be using it
         if foreign:
@@ -144,11 +149,12 @@ def stop_containers(installation: Installation) -> list[str]:
         return []
     root = _as_engine_sees(installation.root, engine)
     stopped = []
-    for container in _running(client):
-        sources = [Path(mount.get("Source", "")) for mount in container.attrs.get("Mounts", [])]
-        if is_ours(container) and any(source.is_relative_to(root) for source in sources):
-            container.remove(force=True)
-            stopped.append(str(container.name))
+    with closing(client):
+        for container in _running(client):
+            sources = [Path(mount.get("Source", "")) for mount in container.attrs.get("Mounts", [])]
+            if is_ours(container) and any(source.is_relative_to(root) for source in sources):
+                container.remove(force=True)
+                stopped.append(str(container.name))
     return stopped
 
 
@@ -201,8 +207,10 @@ def _not_allowed() -> InfrastructureError:
     )
 
 
-def _address(engine: Engine) -> str:
-    return engine.url or os.environ.get("DOCKER_HOST") or "of this machine"
+def _try_socket(address: str) -> None:
+    """Raise what the system says of a local socket; the client library would wrap it beyond recognition."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(address.removeprefix("unix:").replace("//", "/", 1))
 
 
 def _tls(engine: Engine) -> TLSConfig | bool:

@@ -157,13 +157,15 @@ def _installed_version(client: DockerClient, image: str) -> tuple[str, str]:
     package = client.images.get(image).labels.get(LABEL_PACKAGE)
     if not package:
         raise ConfigError(image, f"no label {LABEL_PACKAGE}", "the name of the pipeline's Debian package")
-    output = client.containers.run(
-        image,
-        entrypoint=["dpkg-query", "--show", "--showformat=${Version}", package],
-        network_mode="none",
-        remove=True,
-    )
-    full = output.decode().strip()
+    query = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    # Not run(remove=True): that may remove the container before its output has been read.
+    container = client.containers.create(image, entrypoint=query, network_mode="none")
+    try:
+        container.start()
+        container.wait()
+        full = container.logs(stderr=False).decode().strip()
+    finally:
+        container.remove(force=True)
     match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", full)
     if match is None:
         raise InfrastructureError(image, f"version {full!r} of {package}", "digits and dots")
