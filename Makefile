@@ -21,6 +21,10 @@ $(INSTALLED): requirements.lock pyproject.toml .ci/setup .ci/uv.py .ci/requireme
 .PHONY: setup
 setup: $(INSTALLED) ## Make .venv with the locked dependencies
 
+.PHONY: tools
+tools: setup ## See that the Debian programs we call are there (fitsverify)
+	@$(DEPLOY) tools
+
 .PHONY: engine
 engine: setup ## See that a Docker engine answers; start one if this machine lets us
 	@$(DEPLOY) engine
@@ -30,11 +34,11 @@ images: engine ## Build the pipeline images that are not up to date
 	@$(DEPLOY) images
 
 .PHONY: demo
-demo: images ## Simulate a UVES month and run it through Airflow, from raw frames to ingested IDPs
+demo: tools images ## Simulate a UVES month and run it through Airflow, from raw frames to ingested IDPs
 	@$(VENV)/bin/phoenix demo
 
 .PHONY: up
-up: images ## Start database and Airflow; the DAGs are scheduled and paused
+up: tools images ## Start database and Airflow; the DAGs are scheduled and paused
 	@$(DEPLOY) up
 
 .PHONY: down
@@ -46,11 +50,11 @@ doctor: setup ## Tell what is wrong with this installation and the command that 
 	@$(DEPLOY) doctor
 
 .PHONY: test
-test: images ## Run all tests, real recipes and Airflow included
+test: tools images ## Run all tests, real recipes and Airflow included
 	@$(PYTEST)
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need neither containers nor Airflow
+test-fast: tools ## Run the tests that need neither containers nor Airflow
 	@$(PYTEST) -m "$(FAST)"
 
 .PHONY: lint

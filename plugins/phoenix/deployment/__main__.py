@@ -13,6 +13,7 @@ import typer
 from phoenix.deployment import components, engine, images
 from phoenix.deployment.doctor import Status, as_json, as_text, examine
 from phoenix.deployment.installation import Installation
+from phoenix.deployment.packages import install_packages, missing_programs
 from phoenix.errors import PhoenixError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
@@ -42,6 +43,15 @@ def images_command() -> None:
     installation, tell = Installation.here(), _teller()
     with closing(engine.ensure_engine(installation, tell)) as client:
         typer.echo("\n".join(images.ensure_images(client, installation, tell)))
+
+
+@app.command()
+def tools() -> None:
+    """See that the programs we call are there; install them where that is allowed."""
+    installation, tell = Installation.here(), _teller()
+    if packages := missing_programs():
+        tell(f"installing {', '.join(packages)}")
+        install_packages(packages, installation.log / "apt.log")
 
 
 @app.command()

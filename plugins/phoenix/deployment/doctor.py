@@ -24,6 +24,7 @@ from phoenix.deployment.database import embedded_database, is_running
 from phoenix.deployment.engine import connect
 from phoenix.deployment.images import LABEL_VERSION, current_image, pipeline_folders
 from phoenix.deployment.installation import Installation
+from phoenix.deployment.packages import PROGRAMS, missing_programs
 from phoenix.deployment.ports import is_free, known_ports
 from phoenix.deployment.processes import Processes
 from phoenix.errors import PhoenixError
@@ -91,6 +92,13 @@ def _python(_: Installation) -> Iterator[Finding]:
     )
     found = f"Python {sys.version.split()[0]}, {versions}"
     yield Finding("python", Status.OK, found)
+
+
+def _programs(_: Installation) -> Iterator[Finding]:
+    for package in missing_programs():
+        yield Finding("programs", Status.FAIL, f"{package} is not installed", "make tools")
+    if not missing_programs():
+        yield Finding("programs", Status.OK, ", ".join(PROGRAMS))
 
 
 def _configuration(installation: Installation) -> Iterator[Finding]:
@@ -233,6 +241,7 @@ def _existing(path: Path) -> Path:
 
 _CHECKS: dict[str, Check] = {
     "python": _python,
+    "programs": _programs,
     "configuration": _configuration,
     "disk": _disk,
     "clock": _clock,

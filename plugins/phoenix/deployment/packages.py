@@ -10,6 +10,14 @@ from pathlib import Path
 
 from phoenix.errors import InfrastructureError
 
+#: Programs we call ourselves -> the Debian package each is in.
+PROGRAMS = {"fitsverify": "fitsverify"}
+
+
+def missing_programs() -> list[str]:
+    """Return the packages of the programs this machine lacks."""
+    return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+
 
 def install_packages(packages: Sequence[str], log: Path) -> None:
     """Install packages with apt, without their recommendations.
