@@ -20,6 +20,7 @@ from phoenix.archive.fitsverify import fitsverify
 from phoenix.config.loader import Configuration
 from phoenix.config.release import Release
 from phoenix.errors import IdpError, InfrastructureError, PhoenixError
+from phoenix.execution.publish import VERDICT
 from phoenix.headers.reader import read_header
 from phoenix.idp.checks.batch import check_batch
 from phoenix.idp.checks.runner import check_file
@@ -208,9 +209,28 @@ def _source(session: Session, configuration: Configuration, row: AbRow) -> _Sour
         ),
         reports=tuple(path for path in map(Path, reports) if path.suffix == ".png" and path.is_file()),
         provenance=Provenance(
-            attempt.image, attempt.image_digest, attempt.pipeline_version, version("phoenix-airflow")
+            attempt.image,
+            attempt.image_digest,
+            attempt.pipeline_version,
+            version("phoenix-airflow"),
+            _calibrations(Path(row.product_folder)),
         ),
     )
+
+
+def _calibrations(product_folder: Path) -> tuple[tuple[str, str], ...]:
+    """(PRO.CATG, path) of the inputs the recipe read, from the record beside its products."""
+    record = product_folder / VERDICT
+    try:
+        inputs = json.loads(record.read_bytes())["inputs"]
+        return tuple((str(entry["tag"]), str(entry["path"])) for entry in inputs)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IdpError(
+            str(record),
+            f"the record of the run cannot be read: {error}",
+            "the record that is written beside the products",
+            "run the AB again",
+        ) from error
 
 
 def _is_done(final: Path, fingerprint: str, known: dict[str, str]) -> bool:

@@ -202,6 +202,9 @@ def _data_size(path: Path, values: dict[str, Value | None], index: int) -> int:
             )
         return value
 
+    extension = index > 0
+    if extension and not isinstance(values.get("XTENSION"), str):
+        raise _malformed(path, f"HDU {index}: XTENSION is {values.get('XTENSION')!r}", "a kind of extension")
     axes = whole("NAXIS", 0, MAX_AXES)
     bitpix = whole("BITPIX", -64, 64)
     if bitpix not in _BITPIX:
@@ -212,7 +215,6 @@ def _data_size(path: Path, values: dict[str, Value | None], index: int) -> int:
     elements = 1
     for length in lengths:
         elements *= length
-    extension = index > 0
     pcount = whole("PCOUNT", 0, 2**40, 0) if extension else 0
     gcount = whole("GCOUNT", 1, 2**20, 1) if extension else 1
     if values.get("XTENSION") == "BINTABLE":

@@ -25,12 +25,15 @@ class Provenance:
         As the pipeline tells it, e.g. ``uves/6.1.8``.
     code_version
         Version of this project.
+    calibrations
+        (PRO.CATG, path) of the calibrations the recipe really read: a virtual one of the AB became a file.
     """
 
     image: str = ""
     image_digest: str = ""
     pipeline_version: str = ""
     code_version: str = ""
+    calibrations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

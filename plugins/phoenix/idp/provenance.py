@@ -8,7 +8,7 @@ PHXLEVEL                worst calibration level of the masters
 PHXRULES                version of the association rules
 PHXRECIP                recipe
 PHXPARn                 parameters set, ``name=value``; ESO PRO REC1 PARAMn is the recipe's record of all
-PHXMCn, PHXMTn          calibration n: ``folder/file``, or the AB that made it; PRO.CATG
+PHXMCn, PHXMTn          calibration n: ``folder/file`` (the folder of a master is its AB), PRO.CATG
 PHXMLn, PHXMDn          calibration n: level, and its time minus the observation's in days
 PHXPGIn, PHXPGHn        PGI ledger, in order: name and version; hash of its configuration
 PHXIMAGE                digest of the pipeline image
@@ -39,9 +39,10 @@ def provenance_cards(ab: AssociationBlock, provenance: Provenance) -> list[str]:
     ]
     for number, (name, value) in enumerate(ab.parameters, start=1):
         cards.append(format_card(f"PHXPAR{number}", f"{name}={value}", "parameter set"))
+    files = dict(provenance.calibrations)
     for number, mcalib in enumerate(ab.mcalibs, start=1):
         cards += [
-            format_card(f"PHXMC{number}", _short(mcalib.source), "calibration"),
+            format_card(f"PHXMC{number}", _short(files.get(mcalib.tag, mcalib.source)), "calibration"),
             format_card(f"PHXMT{number}", mcalib.tag),
             format_card(f"PHXML{number}", mcalib.level, "calibration level"),
             format_card(f"PHXMD{number}", round(mcalib.dt_days, 6), "[d] calibration minus observation"),

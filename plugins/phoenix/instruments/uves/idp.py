@@ -206,7 +206,7 @@ def to_spectrum(merged: ChipSpectrum) -> Spectrum:
                 _FLUX_UNIT,
                 "spec:Data.FluxAxis.Value",
                 f"{density};src.net;meta.main",
-                "corrected for response and extinction; NaN: none",
+                "corrected for response and extinction; 0 where ERR is 0",
             ),
             Column(
                 "ERR",
@@ -214,7 +214,7 @@ def to_spectrum(merged: ChipSpectrum) -> Spectrum:
                 _FLUX_UNIT,
                 "spec:Data.FluxAxis.Accuracy.StatError",
                 "stat.error;phot.flux.density;meta.main",
-                "ERR_REDUCED x FLUX / FLUX_REDUCED",
+                "ERR_REDUCED x FLUX / FLUX_REDUCED; 0: no flux",
             ),
         ]
     columns += [

@@ -4,8 +4,9 @@ Rules, since ESO's converter is not public:
 
 * uves_obs_scired pads both ends of a chip with RED = 0 and ERRORBAR = 1. These pixels are trimmed. The same
   values between good pixels stay, flagged NO_DATA.
-* FLUXCAL ends where the response curve ends, a little inside RED. There FLUX and ERR are NaN, flagged
-  NO_FLUX; FLUX_REDUCED stays.
+* FLUXCAL ends where the response curve ends, a little inside RED. There FLUX and ERR are 0, flagged
+  NO_FLUX; FLUX_REDUCED stays. Not NaN: a NaN in ERR makes linetools forget all errors of the spectrum,
+  while an error of 0 is its mark, and that of others, for a pixel to leave out.
 * The gap between REDL and REDU stays a gap: no pixel is invented, WAVE jumps over it. Both chips keep their
   own step.
 * Should they overlap, the overlap is cut in its middle: each half comes from the chip it is farther inside.
@@ -221,7 +222,7 @@ def _with_flux(spectrum: ChipSpectrum) -> ChipSpectrum:
         spectrum.reduced,
         spectrum.error,
         spectrum.sky,
-        np.where(usable, spectrum.flux, np.nan),
-        np.where(usable, error, np.nan),
+        np.where(usable, spectrum.flux, 0.0),
+        np.where(usable, error, 0.0),
         spectrum.quality | np.where(inside, 0, NO_FLUX).astype(np.int32),
     )
