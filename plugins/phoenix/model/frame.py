@@ -73,3 +73,23 @@ class Frame:
     def night(self) -> str:
         """The night the frame belongs to, ``2019-03-04``."""
         return night_of(self.mjd_obs)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """What a scan found about a file: the frame, and what is wrong with it.
+
+    Attributes
+    ----------
+    rules_version
+        Version of the classification that was applied; empty when the instrument has none.
+    problem
+        Why the frame must not be used; empty when it may.
+    notes
+        What was noticed and does not hinder its use, such as a garbled card nobody needs.
+    """
+
+    frame: Frame
+    rules_version: str = ""
+    problem: str = ""
+    notes: tuple[str, ...] = ()

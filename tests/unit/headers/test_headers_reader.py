@@ -52,7 +52,7 @@ def dotted(keyword: str) -> str:
     return keyword.removeprefix("HIERARCH ").removeprefix("ESO ").replace(" ", ".")
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.one_of(PLAIN, HIERARCH), st.one_of(TEXT, LONG, NUMBER), TEXT),
@@ -79,8 +79,8 @@ def test_values_equal_those_of_astropy(tmp_path: Path, cards: list[tuple[str, ob
             for card in fits.getheader(path).cards
             if card.keyword and not isinstance(card.value, fits.card.Undefined)
         }
-    # astropy misreads its own card of an empty string when the comment holds a quote.
-    theirs |= {dotted(key): "" for key, value, _ in cards if value == "" and dotted(key) in theirs}
+    # Text is held against what was written: astropy misreads its own cards where quote and slash meet.
+    theirs |= {dotted(key): value.rstrip() for key, value, _ in cards if isinstance(value, str)}
     ours = read_header(path)
     assert ours.problems == ()
     assert dict(ours) == theirs
