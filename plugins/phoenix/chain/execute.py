@@ -17,7 +17,7 @@ from phoenix.execution.publish import VERDICT, prepare, publish
 from phoenix.execution.retry import RetryPolicy, memory_for
 from phoenix.execution.staging import Producer
 from phoenix.execution.workfolder import WorkFolder
-from phoenix.headers.conditions import first_failure, lookup
+from phoenix.headers.classify import classify
 from phoenix.model.ab import AssociationBlock, ProcessStatus, Tree
 from phoenix.model.ab_text import Processing
 from phoenix.model.frame import Value
@@ -149,7 +149,7 @@ class AbExecution:
             runner=self._runner,
             instrument=self._configuration.instrument(ab.instrument),
             splits=rules.splits,
-            classify=lambda header: _class_by_rules(rules, header),
+            classify=lambda header: _class_by_rules(header, rules),
             pipelines=self._folders.work / ".pipelines",
             min_free_disk_gb=self._configuration.site.host.min_free_disk_gb,
         )
@@ -218,9 +218,7 @@ class AbExecution:
         return attempt
 
 
-def _class_by_rules(rules: Rules, header: Mapping[str, Value]) -> str:
+def _class_by_rules(header: Mapping[str, Value], rules: Rules) -> str:
     """Return the class of a frame; empty when no rule takes it."""
-    for rule in rules.classification:
-        if first_failure(rule.when, lambda key: lookup(header, rules.aliases, key)) is None:
-            return rule.name
-    return ""
+    found = classify(header, rules)
+    return found.name if found else ""
