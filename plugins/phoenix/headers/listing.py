@@ -18,19 +18,29 @@ class Listing:
     Attributes
     ----------
     files
-        Path -> (size in bytes, time of change in ns), in order of path.
-    listed
-        Folders that were read as a whole; what is known below them and not in `files` has vanished.
-    problems
-        Folders that cannot be read, one sentence each.
+        Path -> (size in bytes, time of change in ns), each folder's in order of name.
+    roots
+        The folders asked for that are there.
+    unread
+        Folders that could not be listed, with the reason; nothing is known about what lies below them.
     notes
         Files passed over, one sentence for each folder.
     """
 
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
-    listed: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def vanished(self, known: Iterable[str]) -> list[str]:
+        """Return those of the known paths that should have been found and were not."""
+        roots = tuple(f"{folder}/" for folder in self.roots)
+        unread = tuple(f"{folder}/" for folder in self.unread)
+        return [
+            path
+            for path in known
+            if path not in self.files and path.startswith(roots) and not path.startswith(unread)
+        ]
 
 
 def list_frames(folders: Iterable[Path]) -> Listing:
@@ -40,7 +50,8 @@ def list_frames(folders: Iterable[Path]) -> Listing:
     """
     listing = Listing()
     seen: set[tuple[int, int]] = set()
-    waiting = sorted({os.path.abspath(folder) for folder in folders}, reverse=True)  # noqa: PTH100 (links stay)
+    roots = sorted({os.path.abspath(folder) for folder in folders})  # noqa: PTH100 (links stay)
+    waiting = roots[::-1]
     while waiting:
         folder = waiting.pop()
         try:
@@ -48,12 +59,10 @@ def list_frames(folders: Iterable[Path]) -> Listing:
             if (stat.st_dev, stat.st_ino) in seen:
                 continue
             seen.add((stat.st_dev, stat.st_ino))
-            below = _list_folder(folder, listing)
+            waiting.extend(reversed(_list_folder(folder, listing)))
         except OSError as error:
-            listing.problems.append(f"{folder}: the folder cannot be read: {error.strerror}")
-            continue
-        listing.listed.append(folder)
-        waiting.extend(reversed(below))
+            listing.unread[folder] = error.strerror or str(error)
+    listing.roots = [folder for folder in roots if folder not in listing.unread]
     return listing
 
 
