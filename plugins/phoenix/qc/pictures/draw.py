@@ -31,6 +31,7 @@ _STYLES: dict[Style, dict[str, Any]] = {
     Style.THIN: {"linewidth": 0.6},
     Style.FAINT: {"linewidth": 0.6, "alpha": 0.4},
     Style.POINTS: {"linestyle": "none", "marker": "o", "markersize": 4.5, "markeredgewidth": 0},
+    Style.CROSSES: {"linestyle": "none", "marker": "X", "markersize": 8, "markeredgewidth": 0},
     Style.DOTS: {"linestyle": "none", "marker": "o", "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.6},
     Style.CHAIN: {"linewidth": 0.8, "marker": "o", "markersize": 4.5, "markeredgewidth": 0},
     Style.STEPS: {"linewidth": 1.1, "drawstyle": "steps-mid"},

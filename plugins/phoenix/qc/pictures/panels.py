@@ -23,6 +23,8 @@ class Style(StrEnum):
     #: A line in the back, for what is noisy.
     FAINT = "faint"
     POINTS = "points"
+    #: Points that stand out.
+    CROSSES = "crosses"
     #: Small points, for thousands of them.
     DOTS = "dots"
     #: Points joined by a thin line.

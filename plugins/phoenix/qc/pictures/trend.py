@@ -12,8 +12,12 @@ from phoenix.qc.pictures.thin import robust_limits
 from phoenix.qc.scorecard import short_number
 from phoenix.store.qc import TrendPoint
 
-#: Verdicts in the series of colours; reds are drawn last, on top.
-_SERIES = ((Verdict.GREEN, 3, "green"), (Verdict.GREY, -1, "not scored"), (Verdict.RED, 4, "red"))
+#: Verdicts differ in colour and in shape; reds are drawn last, on top.
+_SERIES = (
+    (Verdict.GREEN, Style.POINTS, 3, "green"),
+    (Verdict.GREY, Style.POINTS, -1, "not scored"),
+    (Verdict.RED, Style.CROSSES, 4, "red"),
+)
 
 
 def trend_page(instrument: str, parameter: str, points: Sequence[TrendPoint]) -> Page:
@@ -28,15 +32,15 @@ def trend_page(instrument: str, parameter: str, points: Sequence[TrendPoint]) ->
     value = np.array([point.value for point in points])
     verdicts = np.array([point.verdict for point in points])
     curves = [
-        Curve(mjd[verdicts == verdict], value[verdicts == verdict], name, Style.POINTS, colour)
-        for verdict, colour, name in _SERIES
+        Curve(mjd[verdicts == verdict], value[verdicts == verdict], name, style, colour)
+        for verdict, style, colour, name in _SERIES
         if (verdicts == verdict).any()
     ]
     shown = [value]
     for limit, name in (("low", "lower limit"), ("high", "upper limit")):
         level = np.array([np.nan if (at := getattr(point, limit)) is None else at for point in points])
         if np.isfinite(level).any():
-            curves.append(Curve(mjd, level, name, Style.STEPS, 2))
+            curves.append(Curve(mjd, level, name, Style.STEPS, 0))
             shown.append(level)
     unit = f" ({points[0].unit})" if points[0].unit else ""
     median = f"median {short_number(float(np.median(value)))} {points[0].unit}".rstrip()
