@@ -208,7 +208,7 @@ def _links(configuration: Configuration, release: str, key: str) -> dict[str, st
     folders = configuration.folders
     dag = f"phoenix_{configuration.release(release).instrument.lower()}"
     return {
-        "Airflow": f"{configuration.site.ui_url}/dags/{dag}/runs?partition_key={quote(key)}",
+        "Airflow": f"{configuration.ui_url}/dags/{dag}/runs?partition_key={quote(key)}",
         "archive": str(folders.archive),
         "QC reports": str(folders.reports / release),
         "products and logs": str(folders.products / release),

@@ -42,6 +42,7 @@ def demo(
     installation = Installation.here()
     running = up(installation, lambda line: console.print(f"up: {line}"))
     os.environ["PHOENIX_DATABASE_URL"] = running.databases.phoenix
+    os.environ["PHOENIX_UI_URL"] = running.login.url
     ready = time.monotonic()
     with airflow_api(installation) as api:
         run = _backfill(api, month, console)
@@ -58,11 +59,12 @@ def demo(
 def _backfill(api: AirflowApi, month: str, console: Console) -> DagRun:
     """Run the month as an Airflow backfill and wait for its end, telling how far it is."""
     api.wait_for_dag(DAG_ID)
+    before = {run.dag_run_id for run in api.runs(DAG_ID, month)}
     first = date.fromisoformat(f"{month}-01")
     api.create_backfill(DAG_ID, first, first, reprocess="completed")
     api.set_paused(DAG_ID, paused=False)
     console.print(f"backfill of {month} by {DAG_ID} is queued")
-    run = _find_run(api, month)
+    run = _find_run(api, month, before)
     told = 0.0
     while run.state not in FINAL_STATES:
         if time.monotonic() - told > _TELL_EVERY_S:
@@ -73,11 +75,13 @@ def _backfill(api: AirflowApi, month: str, console: Console) -> DagRun:
     return run
 
 
-def _find_run(api: AirflowApi, month: str) -> DagRun:
+def _find_run(api: AirflowApi, month: str, before: set[str]) -> DagRun:
+    """Return the backfill's run: a new one, or one of before that is queued again."""
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline:
         for run in api.runs(DAG_ID, month):
-            return run
+            if run.dag_run_id not in before or run.state not in FINAL_STATES:
+                return run
         time.sleep(_POLL_S)
     raise InfrastructureError(
         f"backfill of {month}",

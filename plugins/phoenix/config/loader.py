@@ -71,6 +71,11 @@ class Configuration:
         """Absolute folders of this site."""
         return DataFolders(self.root, self.site.folders)
 
+    @property
+    def ui_url(self) -> str:
+        """Airflow's address for links: ``PHOENIX_UI_URL``, which `make up` sets, else the site's."""
+        return os.environ.get("PHOENIX_UI_URL") or self.site.ui_url
+
     def instrument(self, name: str) -> Instrument:
         """Return the configuration of an instrument, e.g. ``UVES``."""
         return self._named("instruments", name.lower(), Instrument)
@@ -132,7 +137,7 @@ def _read(path: Path, model: type[_Model]) -> _Model:
         raise ConfigError(
             str(path), f"cannot be read: {error.strerror}", remedy="see docs/operators.md, Configuration"
         ) from error
-    return cast(_Model, _parse(path, stat.st_mtime_ns, model))
+    return cast("_Model", _parse(path, stat.st_mtime_ns, model))
 
 
 @lru_cache(maxsize=256)

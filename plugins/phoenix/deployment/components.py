@@ -66,6 +66,8 @@ def up(installation: Installation, tell: Tell) -> Running:
         ports = known_ports(installation.run)
         if ports is None or not any(processes.lives(name) for name in COMPONENTS):
             ports = choose_ports(installation.run, ui_host())
+        account = login(installation, ports)
+        environment["PHOENIX_UI_URL"] = account.url
         write_configuration(installation, databases, ports)
         if migration_is_due(installation, databases):
             tell("Airflow's database: schema")
@@ -74,7 +76,6 @@ def up(installation: Installation, tell: Tell) -> Running:
             command = [sys.executable, "-m", "airflow", name]
             if processes.start(name, command, environment, installation.project):
                 tell(f"Airflow's {name}")
-        account = login(installation, ports)
         _wait(processes, account, installation.site.host.slots, tell)
     return Running(account, databases)
 
