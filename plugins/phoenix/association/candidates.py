@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Candidates in order of time, then real before virtual, then name."""
+    """Candidates in order of time, then real before virtual, then name and path."""
 
     candidates: list[Candidate] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Pool:
         self.all = Shelf()
         self._usable: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
         self._defective: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
-        for candidate in sorted(candidates, key=lambda c: (c.mjd, _RANK[c.status], c.name)):
+        for candidate in sorted(candidates, key=_order):
             self.all.add(candidate)
             if first_failure(when, candidate.subject.value) is not None:
                 continue
@@ -116,6 +116,11 @@ class Pool:
         return self._defective[tags].get(key, _NOTHING)
 
 
+def _order(candidate: Candidate) -> tuple[float, int, str, tuple[str, ...]]:
+    """Total order: files of one name in two folders differ in their paths."""
+    return candidate.mjd, _RANK[candidate.status], candidate.name, tuple(sorted(candidate.sources.values()))
+
+
 def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> list[Candidate]:
     """Join real masters of one origin: same folder, same time, same values of the match keys.
 
@@ -124,7 +129,7 @@ def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> lis
     """
     values_of = key_of(match)
     origins: dict[tuple[object, ...], list[Candidate]] = {}
-    for master in sorted(masters, key=lambda c: (c.name, tuple(c.sources.values()))):
+    for master in sorted(masters, key=_order):
         (path,) = master.sources.values()
         key = (str(PurePath(path).parent), master.mjd, values_of(master.subject.comparable))
         origins.setdefault(key, []).append(master)
