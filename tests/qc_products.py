@@ -153,8 +153,9 @@ def write_wavelength(to: ProductFolder, chip: str) -> None:
     }
     names = {
         "LINE__RESIDRMS__PIX": 0.03, "LINE__RESIDRMS__SPEED": 90.0, "LINE__RESIDRMS__WLU": 0.001,
-        "NLINTOT": 1100, "NLINSOL": 640, "LINE__IDCHI2": 0.4, "LINE__HALFBRIG": 62.0, "FWHMMED": 2.4, "RESOLMED": 40000.0,
-        "RESOLRMS": 2400.0, "ORDMIN": 94, "ORDMAX": 124, "WLENMIN": 374.3, "WLENMAX": 498.9,
+        "NLINTOT": 1100, "NLINSOL": 640, "LINE__IDCHI2": 0.4, "LINE__HALFBRIG": 62.0, "FWHMMED": 2.4,
+        "RESOLMED": 40000.0, "RESOLRMS": 2400.0, "ORDMIN": 94, "ORDMAX": 124, "WLENMIN": 374.3,
+        "WLENMAX": 498.9,
     }  # fmt: skip
     windows = [table(**columns) for _ in range(4)]  # the recipe's solution is in extension 4
     to.write(f"LINE_TABLE_{chip}", windows, **{f"ESO__QC__{name}": value for name, value in names.items()})

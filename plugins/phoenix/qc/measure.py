@@ -98,6 +98,8 @@ def _measure_one(source: Source, parameter: Parameter, match: Match) -> Iterator
         result = find_measurement(parameter.measure)(
             replace(source, pro_catg=match.pro_catg, words=match.words)
         )
+        if result is None:
+            return
         values = result if isinstance(result, Mapping) else {"": result}
     for item, value in values.items():
         name = parameter.name.format_map({ITEM: item, **match.words})

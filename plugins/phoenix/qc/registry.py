@@ -45,8 +45,8 @@ class Picture(Protocol):
         ...
 
 
-#: One number, or several keyed by order, fibre ...
-Result = float | Mapping[str, float]
+#: One number, several keyed by order, fibre ..., or None when the parameter does not apply to this AB.
+Result = float | Mapping[str, float] | None
 Measurement = Callable[[Source], Result]
 #: Yields (kind, picture); the kind becomes part of the file name.
 Report = Callable[[Source, Scorecard], Iterator[tuple[str, Picture]]]

@@ -134,6 +134,11 @@ def test_a_measurement_with_many_values_gives_one_parameter_for_each_item(folder
     assert problems == {"snr_BLUE_02": "the value is nan"}
 
 
+def test_a_parameter_that_does_not_apply_is_absent_without_a_word(folder: ProductFolder) -> None:
+    measurement("test.none")(lambda _: None)
+    assert values(folder, parameter("a", measure="test.none")) == ({}, {})
+
+
 def test_two_products_for_one_name_are_told(folder: ProductFolder) -> None:
     folder.write("RED_SCI_POINT_BLUE", ESO__QC__EX__NORD=31)
     folder.write("RED_SCI_SLICER_BLUE", ESO__QC__EX__NORD=30)

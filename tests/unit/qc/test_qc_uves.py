@@ -122,6 +122,21 @@ def test_science_numbers(configuration: Configuration, folder: ProductFolder, tm
     assert [found[f"sci_snr_order_BLUE_{n:02d}"] for n in range(1, truth.ORDERS + 1)] == [60.0] * truth.ORDERS
 
 
+def test_cosmics_are_scored_only_where_the_object_is_sampled(
+    configuration: Configuration, folder: ProductFolder
+) -> None:
+    write_science(folder, "BLUE")
+    number = np.arange(6000)
+    folder.write("CRMASK_BLUE", [truth.table(Order=number, X=number, Y=number, Flux=number * 1.0)])
+
+    def verdict(binning: str) -> Verdict:
+        ab = ab_of("science")
+        ab = replace(ab, match_keys=(*ab.match_keys, ("binx", binning)))
+        return verdicts(run_job(job_of(configuration, folder, "science", ab)))["sci_cosmics_BLUE"]
+
+    assert (verdict("2"), verdict("4")) == (Verdict.RED, Verdict.GREY)
+
+
 def test_negative_pixels_are_counted_in_percent(configuration: Configuration, folder: ProductFolder) -> None:
     write_science(folder, "BLUE")
     path = folder.folder / "red_sci_point_blue.fits"
