@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -56,12 +57,14 @@ def run_ab(
     AssociationError
         If the AB's text was changed by hand since it was recorded.
     """
-    return AbExecution(database, configuration, release, ab_name, runner).run(on_log_line, should_stop)
+    with nullcontext(runner) if runner else DockerRunner(configuration.site.engine) as engine:
+        return AbExecution(database, configuration, release, ab_name, engine).run(on_log_line, should_stop)
 
 
 def stop_ab(configuration: Configuration, release: str, ab_name: str) -> int:
     """Stop and remove the containers of an AB, whoever started them; return how many there were."""
-    return DockerRunner(configuration.site.engine).stop(release, ab_name)
+    with DockerRunner(configuration.site.engine) as engine:
+        return engine.stop(release, ab_name)
 
 
 def retry_policy(configuration: Configuration, ab: AssociationBlock) -> RetryPolicy:
@@ -91,7 +94,7 @@ class AbExecution:
         configuration: Configuration,
         release: str,
         ab_name: str,
-        runner: ContainerRunner | None = None,
+        runner: ContainerRunner,
     ) -> None:
         self._database = database
         self._configuration = configuration
@@ -99,7 +102,7 @@ class AbExecution:
         self._trees = AbTrees(configuration.folders)
         self._release = release
         self._name = ab_name
-        self._runner = runner or DockerRunner(configuration.site.engine)
+        self._runner = runner
 
     def run(self, on_line: Callable[[str], None], should_stop: Callable[[], bool]) -> Attempt:
         """Run the AB unless it is done; see `run_ab`."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -28,6 +27,7 @@ from phoenix.execution.container import (
     OnLine,
     ShouldStop,
 )
+from phoenix.execution.container_log import LogReader
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -42,8 +42,6 @@ _STOP_GRACE_S = 5
 _POLL_S = 0.1
 #: How long a quiet log may stay quiet before the engine is asked whether the container still runs.
 _QUIET_S = 15.0
-#: A single log line longer than this is cut; a recipe must not fill our memory.
-_MAX_LINE_BYTES = 64 * 1024
 _REQUEST_TIMEOUT_S = 60
 
 
@@ -101,6 +99,18 @@ class DockerRunner:
                 _stop(container)
                 _remove(container)
         return len(found)
+
+    def __enter__(self) -> DockerRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection to the engine back; the next call opens a new one."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
 
     def _client(self) -> DockerClient:
         if self._connected is None:
@@ -189,57 +199,12 @@ class DockerRunner:
             ) from error
 
 
-class _LogReader(threading.Thread):
-    """Reads a container's log in the background and hands over whole lines."""
-
-    def __init__(self, container: Container) -> None:
-        super().__init__(name=f"log of {container.name}", daemon=True)
-        self._container = container
-        #: Lines, then None at the end of the log.
-        self.lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
-        self.problem = ""
-
-    def run(self) -> None:
-        """Read until the container ends or the engine is lost."""
-        import docker
-        import requests
-        import urllib3
-
-        try:
-            stream = self._container.logs(stream=True, follow=True, stdout=True, stderr=True)
-            for line in _whole_lines(stream):
-                self.lines.put(line)
-        except (
-            docker.errors.DockerException,
-            requests.exceptions.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-        ) as error:
-            self.problem = str(error)
-        finally:
-            self.lines.put(None)
-
-
-def _whole_lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Join chunks and split them into lines; what is no UTF-8 is shown as such."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line[:_MAX_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
-        if len(rest) > _MAX_LINE_BYTES:
-            yield rest[:_MAX_LINE_BYTES].decode("utf-8", "replace")
-            rest = b""
-    if rest:
-        yield rest.decode("utf-8", "replace")
-
-
 def _follow(
     container: Container, name: str, timeout_s: float, on_line: OnLine, should_stop: ShouldStop
 ) -> ContainerEnd:
     """Hand log lines on until the container ends, its time is up or somebody wants it stopped."""
     began, deadline = datetime.now(UTC), time.monotonic() + timeout_s
-    reader = _LogReader(container)
+    reader = LogReader(container)
     reader.start()
     timed_out = stopped = False
     heard = time.monotonic()
@@ -261,6 +226,8 @@ def _follow(
             if timed_out or stopped:
                 _stop(container)
     state = _final_state(container, deadline, should_stop)
+    for line in reader.missed():
+        on_line(line)
     if not state:
         return ContainerEnd(
             name,
