@@ -36,6 +36,11 @@ def night_of(mjd: float) -> str:
     return (_MJD_EPOCH + timedelta(days=math.floor(mjd - 0.5))).isoformat()
 
 
+def night_begins(night: str) -> float:
+    """Return the MJD at which a night ``2019-03-04`` begins: noon UT of that day."""
+    return (date.fromisoformat(night) - _MJD_EPOCH).days + 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One FITS file known by its header.

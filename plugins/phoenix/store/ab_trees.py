@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,23 @@ class AbTrees:
                 str(path), "is not JSON", remedy="delete it; phoenix ab create makes it anew"
             ) from error
         return content
+
+    def save_left_out(self, release: str, night: str, frames: Sequence[Mapping[str, str]]) -> None:
+        """Keep which raw frames of a night are in no AB, each with ``path``, ``code`` and ``reason``."""
+        path = self._left_out(release, night)
+        if frames or path.exists():
+            write_atomically(path, json.dumps(list(frames), indent=1) + "\n")
+
+    def left_out(self, release: str, night: str) -> list[dict[str, str]]:
+        """Return the raw frames of a night that are in no AB."""
+        path = self._left_out(release, night)
+        if not path.exists():
+            return []
+        frames: list[dict[str, str]] = json.loads(path.read_bytes())
+        return frames
+
+    def _left_out(self, release: str, night: str) -> Path:
+        return self.path(release, Tree.SOURCE, night, "x.ab").with_name("left_out.json")
 
     def _explanation(self, release: str, night: str, name: str) -> Path:
         path = self.path(release, Tree.SOURCE, night, name)

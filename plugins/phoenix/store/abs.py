@@ -102,8 +102,9 @@ class AbRepository:
         row = self._find(ab.release, ab.name, lock=True)
         if row is None:
             row = AbRow(release=ab.release, name=ab.name, reason="", product_folder="")
-            self._session.add(row)
             self._replace(row, ab, batch_id, content)
+            self._session.add(row)
+            self._session.flush()
             return Change.CREATED
         if row.task != ab.task:
             raise AssociationError(
@@ -152,6 +153,10 @@ class AbRepository:
             If its text is missing, wrong, or was changed by hand and not accepted.
         """
         return self._load(self._row(release, name)).ab
+
+    def content(self, release: str, name: str) -> str:
+        """Return the hash of what the rules made, by :func:`phoenix.model.ab_text.content_sha256`."""
+        return self._row(release, name).source_sha256
 
     def state(self, release: str, name: str) -> AbState:
         """Return how an AB stands; ``UsageError`` if there is none."""
@@ -259,11 +264,10 @@ class AbRepository:
         return self._load(row)
 
     def _replace(self, row: AbRow, ab: AssociationBlock, batch_id: int, content: str) -> None:
+        row.text_sha256 = self._trees.create(ab)
         self._describe(row, ab)
         row.batch_id, row.tree = batch_id, Tree.SOURCE.value
         row.source_sha256, row.outcome, row.reason = content, None, _reason(ab)
-        row.text_sha256 = self._trees.create(ab)
-        self._session.flush()
 
     def _describe(self, row: AbRow, ab: AssociationBlock) -> None:
         row.instrument, row.night, row.task, row.recipe = ab.instrument, ab.date, ab.task, ab.recipe
