@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from phoenix.association.oca.classes import Case, cases, differences
 from phoenix.association.oca.comparison import Comparison, Finding, Part, line, merged
-from phoenix.association.oca.evaluate import holds
+from phoenix.association.oca.evaluate import Header, holds
 from phoenix.association.oca.steps import Step, associations, grouping, recipe
 from phoenix.association.oca.tokens import OcaError
 from phoenix.association.oca.tree import Oca, Organisation
@@ -22,6 +22,7 @@ from phoenix.config.instrument import Instrument
 from phoenix.config.rules import Association as OurAssociation
 from phoenix.config.rules import Rules, Task
 from phoenix.errors import AssociationError
+from phoenix.headers.classify import FrameClass
 from phoenix.model.frame import Frame, Value
 
 
@@ -86,21 +87,25 @@ def compare(oca: Oca, rules: Rules, instrument: Instrument | None = None) -> Com
 
 
 def _steps(oca: Oca, rules: Rules, instrument: Instrument | None, asked: list[Case]) -> list[Step]:
-    """Follow each frame both sides take to its task and its actions; each pair is kept once."""
+    """Follow each frame both sides take to its task and its actions; each pair is kept once.
+
+    Where both sides name a class alike, frames they name differently are not followed: that difference is
+    told already, and what comes of it would be told as others.
+    """
     words = Words(rules)
+    alike = {case.oca for case in asked if case.oca == case.our_class}
     steps: dict[tuple[str, str, int], Step] = {}
     for case in asked:
-        for task in rules.tasks:
-            if case.ours is None or case.ours.name not in task.raw:
-                continue
+        if case.ours is None or (case.our_class in alike and case.oca != case.our_class):
+            continue
+        for task in (task for task in rules.tasks if case.ours.name in task.raw):
             for organisation in _selecting(oca, case):
                 key = (task.name, case.ours.name, id(organisation))
                 action = oca.action(organisation.action)
-                if key in steps or action is None:
-                    continue
-                calibrations = _calibrations(task, case, rules, words)
-                parameters = _parameters(task, instrument)
-                steps[key] = Step(task, case.ours.name, calibrations, parameters, organisation, action)
+                if key not in steps and action is not None:
+                    calibrations = _calibrations(task, case.header, case.ours, rules, words)
+                    parameters = _parameters(task, instrument)
+                    steps[key] = Step(task, case.ours.name, calibrations, parameters, organisation, action)
     order = {task.name: number for number, task in enumerate(rules.tasks)}
     return sorted(
         steps.values(), key=lambda step: (order[step.task.name], step.task.raw.index(step.raw_class))
@@ -115,20 +120,20 @@ def _selecting(oca: Oca, case: Case) -> Iterator[Organisation]:
     return (organisation for organisation in oca.organisations if holds(organisation.condition, seen))
 
 
-def _calibrations(task: Task, case: Case, rules: Rules, words: Words) -> dict[str, OurAssociation]:
+def _calibrations(
+    task: Task, header: Header, given: FrameClass, rules: Rules, words: Words
+) -> dict[str, OurAssociation]:
     """Return our associations by category, the words in braces replaced by those of the frame."""
-    if case.ours is None:
-        return {}
     frame = Frame(
         path="",
         name="",
-        kind=case.ours.kind,
+        kind=given.kind,
         instrument=rules.instrument,
         mjd_obs=0.0,
         exptime_s=0.0,
-        keywords=case.header,
-        raw_class=case.ours.name,
-        tags=case.ours.tags,
+        keywords=header,
+        raw_class=given.name,
+        tags=given.tags,
     )
     subject = Subject(frame, rules.aliases, ())
     return {

@@ -19,7 +19,7 @@ _DEEPEST_INCLUDE = 50
 _INCLUDE = re.compile(r'include\s*["<](?P<name>[^">\n]+)[">]\s*(?://.*)?')
 _DEFINE = re.compile(r"define\s+(?P<name>[A-Za-z_]\w*)(?P<open>\()?(?P<body>.*)", re.DOTALL)
 _UNDEF = re.compile(r"undef\s+(?P<name>[A-Za-z_]\w*)\s*")
-_MARKER = re.compile(r'(?:line\s+)?(?P<line>\d+)(?:\s+"(?P<file>[^"]*)")?[\s\d]*')
+_MARKER = re.compile(r'(?:line\s+)?(?P<line>\d{1,9})(?:\s+"(?P<file>[^"]*)")?[\s\d]*')
 _PREPROCESS = "run the preprocessor first: gcc -E -x c FILE > FILE.RLS"
 
 
@@ -55,7 +55,7 @@ def preprocess(text: str, file: str, folder: Path) -> list[Token]:
     OcaError
         For a word that is none, a missing or circular include, or what only ``gcc -E`` can do.
     """
-    tokens = list(_Preprocessor().run(text, file, folder, ()))
+    tokens = list(_Preprocessor().run(text, file, folder, ((folder / file).resolve(),)))
     last = tokens[-1].position if tokens else Position(file, 1, 1)
     return [*tokens, Token(Kind.END, "", last)]
 
@@ -87,7 +87,11 @@ class _Preprocessor:
     ) -> Iterator[Token]:
         path = (folder / name).resolve()
         if path in within or len(within) >= _DEEPEST_INCLUDE:
-            raise OcaError(str(position), f"includes {name}, which includes this file", "no circle")
+            raise OcaError(
+                str(position),
+                f"includes {name}, which includes this file",
+                "files that do not include each other",
+            )
         if not path.is_file():
             raise OcaError(str(position), f"includes {name}, which is not there", f"a file {path}")
         yield from self.run(read_text(path), path.name, path.parent, (*within, path))
