@@ -272,6 +272,26 @@ def test_a_disk_that_stays_full_fails_the_file_after_its_tries_and_a_person_can_
     check_all_is_well(database, archive, head_id)
 
 
+def test_a_file_that_got_its_name_before_the_crash_is_not_written_again(
+    database: Database, archive: LocalArchive, shelf: Shelf
+) -> None:
+    head_id = queue_dataset(shelf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalArchive, "confirm", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ingester(database, archive).ingest(head_id)
+    [name] = archive.names()
+    inode = Path(archive.location(name)).stat().st_ino
+    (shelf.folder / "UV_S2D_0001.fits").unlink()
+    recover(database, archive, head_id)
+    assert Path(archive.location(name)).stat().st_ino == inode
+    check_all_is_well(database, archive, head_id)
+
+
+def interrupt(*_: object) -> bool:
+    raise KeyboardInterrupt
+
+
 def test_a_file_that_kills_its_ingester_is_given_up(
     database: Database, archive: LocalArchive, shelf: Shelf
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from archive_files import KEY, NIGHT, RELEASE, Shelf
 from phoenix.archive.stamps import arcfiles, moment_of
@@ -113,6 +114,7 @@ def test_a_dataset_is_claimed_by_one_only_and_freed_with_the_transaction(
     enter(database, head_id)
     with database.transaction() as one, database.transaction() as other:
         assert IngestionQueue(one).claim(head_id)
+        other.execute(text("SET LOCAL lock_timeout = '1s'"))
         assert not IngestionQueue(other).claim(head_id)
         with database.transaction() as writer:
             row_id = IngestionQueue(writer).open(head_id, names).files[0].row_id  # type: ignore[union-attr]
