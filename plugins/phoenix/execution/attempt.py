@@ -193,20 +193,24 @@ def _run_logged(
 ) -> tuple[ContainerEnd, list[LogLine]]:
     """Run a container, write every line it prints to the log file, and keep the messages that matter."""
     messages: list[LogLine] = []
-    with disk_trouble(work.log), work.log.open("w", encoding="utf-8") as log:
+    with disk_trouble(work.log):
+        # Line by line on disk, so that the log is there even when this process is killed.
+        log = work.log.open("w", encoding="utf-8", buffering=1)
 
-        def take(line: str) -> None:
+    def take(line: str) -> None:
+        with disk_trouble(work.log):
             log.write(f"{line}\n")
-            message = parse_line(line)
-            if (
-                message
-                and message.severity in {Severity.ERROR, Severity.WARNING}
-                and len(messages) < _MAX_MESSAGES
-            ):
-                messages.append(message)
-            on_line(line)
+        message = parse_line(line)
+        grave = message is not None and message.severity in {Severity.ERROR, Severity.WARNING}
+        if message and grave and len(messages) < _MAX_MESSAGES:
+            messages.append(message)
+        on_line(line)
 
+    try:
         end = runner.run(job, take, should_stop)
+    finally:
+        with disk_trouble(work.log):
+            log.close()
     return end, messages
 
 

@@ -109,7 +109,7 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
         *(f"ERROR in the log though the exit code is 0: {text}" for text in summarized(errors)),
         *_lacking(ab, evidence.listing),
         *_broken(evidence.listing.products),
-        *_calibrations(evidence, yardstick),
+        *_calibrations(ab, evidence, yardstick),
         *_insane(ab, evidence.listing.products, yardstick),
     )
     warnings = outside_harmless(evidence.lines, Severity.WARNING, yardstick.instrument.harmless)
@@ -177,22 +177,25 @@ def _broken(products: Iterable[WrittenProduct]) -> Iterator[str]:
             yield f"product {product.name} ({product.pro_catg}): {product.problem}"
 
 
-def _calibrations(evidence: Evidence, yardstick: Yardstick) -> Iterator[str]:
+def _calibrations(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Iterator[str]:
     """Hold the calibrations the products name against those of the SOF, in both directions.
 
-    A recipe may leave a calibration aside without a word; the headers of its products then lack it.
+    A recipe may leave a calibration aside without a word; the headers of its products then lack it. Only
+    expected products count: others may hand on the header of an input (the resampled flat of UVES names the
+    bias of its master flat).
     """
+    own = [product for product in evidence.listing.products if product.pro_catg in ab.expected]
     unrecorded = [re.compile(entry.pattern) for entry in yardstick.instrument.unrecorded]
     given: dict[str, set[str]] = {}
     for entry in evidence.inputs:
         if not entry.raw:
             given.setdefault(entry.tag, set()).add(entry.fingerprint)
     used: dict[str, set[str]] = {}
-    for product in evidence.listing.products:
+    for product in own:
         if not product.problem:
             for tag, fingerprint in _used_calibrations(product.keywords):
                 used.setdefault(tag, set()).add(fingerprint)
-    if all(product.problem for product in evidence.listing.products):
+    if all(product.problem for product in own):
         return
     for tag, fingerprints in given.items():
         if tag not in used:
