@@ -84,7 +84,8 @@ def _close(database: Database, configuration: Configuration, release: str, key: 
         from phoenix.monitor.send import send
 
         summary["digest"] = send(report, configuration.site.alerts)
-        summary["digest_sent_at"] = datetime.now(UTC).isoformat()
+        if any(delivery["sent"] for delivery in summary["digest"]):
+            summary["digest_sent_at"] = datetime.now(UTC).isoformat()
     with database.transaction() as session:
         BatchRepository(session).find(release, key).summary = summary
     return report

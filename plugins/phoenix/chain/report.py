@@ -172,11 +172,20 @@ def _reds(session: Session, batch: BatchRow) -> tuple[RedLine, ...]:
 
 def _idps(session: Session, batch: BatchRow) -> tuple[Counter[str], tuple[str, ...]]:
     """Count ingested science IDPs by night, and name those held back with the reason."""
+    latest = (
+        select(IngestionRow.idp_id, func.max(IngestionRow.version).label("version"))
+        .group_by(IngestionRow.idp_id)
+        .subquery()
+    )
     rows = session.execute(
         select(AbRow.night, IdpRow, IngestionRow)
         .join(IdpRow, IdpRow.ab_id == AbRow.id)
+        .outerjoin(latest, latest.c.idp_id == IdpRow.id)
         .outerjoin(
-            IngestionRow, (IngestionRow.idp_id == IdpRow.id) & (IngestionRow.source_sha256 == IdpRow.sha256)
+            IngestionRow,
+            (IngestionRow.idp_id == IdpRow.id)
+            & (IngestionRow.version == latest.c.version)
+            & (IngestionRow.source_sha256 == IdpRow.sha256),
         )
         .where(AbRow.batch_id == batch.id, IdpRow.parent_id.is_(None))
         .order_by(IdpRow.origfile)
