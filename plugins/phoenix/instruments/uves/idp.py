@@ -3,6 +3,9 @@
 One IDP for each science exposure and arm, with three kinds of ancillary files: the spectrum order by order
 before merging (ANCILLARY.2DSPECTRUM), the QC report pictures (ANCILLARY.PREVIEW), and the AB with the
 recipe's log (ANCILLARY.README).
+
+The data of two runs of the same AB are equal bit by bit, and so are their headers but for DATE, CHECKSUM,
+ESO PRO REC1 START and STOP, and ASSOMi of files that tell the time of the run.
 """
 
 from __future__ import annotations
