@@ -273,7 +273,9 @@ def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="does not answer") as caught:
         DockerRunner(Engine(url=f"unix://{tmp_path}/no.sock")).image_id("phoenix-uves")
     assert caught.value.exit_code == 3
-    gc.collect()  # the client library leaves the socket it could not connect to the garbage collector
+    # The client library leaves the socket it could not connect to the garbage collector.
+    del caught
+    gc.collect()
 
 
 def test_folders_are_told_to_the_engine_by_its_own_names(
