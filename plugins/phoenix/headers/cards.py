@@ -21,9 +21,9 @@ _HIERARCH = re.compile(r"HIERARCH(?: +[A-Za-z0-9_-]+)+ *")
 _STRING = r"'([ -&(-~]*(?:''[ -&(-~]*)*)'"
 _INTEGER = r"([+-]?[0-9]+)"
 _FLOAT = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EDed][+-]?[0-9]+)?)"
-_COMMENT = r" *(?:/.*)?$"
-_VALUE = re.compile(rf" *(?:{_STRING}|{_INTEGER}|{_FLOAT}|([TF])|){_COMMENT}", re.DOTALL)
-_CONTINUED = re.compile(rf" *{_STRING}{_COMMENT}", re.DOTALL)
+_COMMENT = r" *(?:/|$)"
+_VALUE = re.compile(rf" *(?:{_STRING}|{_INTEGER}|{_FLOAT}|([TF])|){_COMMENT}")
+_CONTINUED = re.compile(rf" *{_STRING}{_COMMENT}")
 _EXPONENT = str.maketrans("Dd", "EE")
 
 
@@ -89,7 +89,11 @@ def value_at(text: str, start: int, stop: int) -> Value | None:
     if kind == 2:
         return int(match[2])
     if kind == 3:
-        return float(match[3].translate(_EXPONENT))
+        number = match[3]
+        try:
+            return float(number)
+        except ValueError:  # the exponent is a D
+            return float(number.translate(_EXPONENT))
     return match[4] == "T" if kind == 4 else None
 
 

@@ -37,29 +37,39 @@ class Layout:
     garbled: tuple[tuple[int, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A layout with a getter of its keyword columns and what they hold; `few` of them tell most apart."""
+
+    few: itemgetter[Any]
+    few_keys: object
+    all: itemgetter[Any]
+    all_keys: object
+    layout: Layout
+
+
 class Layouts:
     """Layouts learned so far."""
 
     def __init__(self) -> None:
-        self._known: dict[int, list[tuple[itemgetter[Any], object, Layout]]] = {}
+        self._known: dict[int, list[_Known]] = {}
 
     def of(self, text: str) -> Layout:
         """Return the layout of a header's text (whole cards, without END)."""
-        known = self._known.get(len(text), ())
-        for columns, keys, layout in known:
-            if columns(text) == keys:
-                return layout
+        for known in self._known.get(len(text), ()):
+            if known.few(text) == known.few_keys and known.all(text) == known.all_keys:
+                return known.layout
         layout, extents = _learn(text)
         if extents and not layout.garbled:
-            columns = itemgetter(*extents)
-            self._keep(len(text), (columns, columns(text), layout))
+            few, every = itemgetter(*extents[:: len(extents) // 8 + 1]), itemgetter(*extents)
+            self._keep(len(text), _Known(few, few(text), every, every(text), layout))
         return layout
 
-    def _keep(self, length: int, entry: tuple[itemgetter[Any], object, Layout]) -> None:
+    def _keep(self, length: int, known: _Known) -> None:
         if len(self._known) >= _KEPT_LENGTHS:
             self._known.clear()
         # A new list, so that another thread that walks the old one is not disturbed.
-        self._known[length] = [entry, *self._known.get(length, ())][:_KEPT_PER_LENGTH]
+        self._known[length] = [known, *self._known.get(length, ())][:_KEPT_PER_LENGTH]
 
 
 def _learn(text: str) -> tuple[Layout, list[slice]]:

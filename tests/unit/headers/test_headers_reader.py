@@ -9,6 +9,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from builders_headers import card, header_bytes, write_cards
 from phoenix.errors import HeaderError
 from phoenix.headers.reader import MAX_HEADER_BYTES, check_complete, read_header, read_headers
 
@@ -29,23 +30,6 @@ PLAIN = st.text(string.ascii_uppercase + string.digits + "-_", min_size=1, max_s
     )
 )
 HIERARCH = st.lists(WORD, min_size=2, max_size=4).map(lambda words: "HIERARCH ESO " + " ".join(words))
-
-
-def card(image: str) -> str:
-    assert len(image) <= 80
-    return image.ljust(80)
-
-
-def write(path: Path, *cards: str, size: int | None = None) -> Path:
-    """A file whose primary header holds `cards` after the mandatory ones."""
-    start = [
-        "SIMPLE  =                    T",
-        "BITPIX  =                    8",
-        "NAXIS   =                    0",
-    ]
-    text = "".join(map(card, [*start, *cards, "END"]))
-    path.write_bytes(text.ljust(-(-len(text) // 2880) * 2880).encode("latin-1"))
-    return path
 
 
 def dotted(keyword: str) -> str:
@@ -109,7 +93,7 @@ def test_values_equal_those_of_astropy(tmp_path: Path, cards: list[tuple[str, ob
     ],
 )
 def test_card_syntax(tmp_path: Path, image: str, keyword: str, value: object) -> None:
-    header = read_header(write(tmp_path / "a.fits", image))
+    header = read_header(write_cards(tmp_path / "a.fits", image))
     assert header[keyword] == value
     assert type(header[keyword]) is type(value)
     assert header.problems == ()
@@ -117,7 +101,9 @@ def test_card_syntax(tmp_path: Path, image: str, keyword: str, value: object) ->
 
 def test_undefined_and_commentary_cards_have_no_value(tmp_path: Path) -> None:
     header = read_header(
-        write(tmp_path / "a.fits", "AIRMASS =   / unknown", "COMMENT = 'not a value'", "HISTORY x = 1", "")
+        write_cards(
+            tmp_path / "a.fits", "AIRMASS =   / unknown", "COMMENT = 'not a value'", "HISTORY x = 1", ""
+        )
     )
     assert "AIRMASS" not in header
     assert set(header) == {"SIMPLE", "BITPIX", "NAXIS"}
@@ -133,7 +119,7 @@ def test_continued_string_needs_its_ampersand(tmp_path: Path) -> None:
         "CONTINUE  'a comment by the standard'",
         "C       = 'literal &'",
     ]
-    header = read_header(write(tmp_path / "a.fits", *cards))
+    header = read_header(write_cards(tmp_path / "a.fits", *cards))
     assert (header["A"], header["B"], header["C"]) == ("one two three", "no ampersand", "literal &")
 
 
@@ -155,7 +141,7 @@ def test_continued_string_needs_its_ampersand(tmp_path: Path) -> None:
     ],
 )
 def test_bad_card_is_named_and_the_rest_is_read(tmp_path: Path, image: str, problem: str) -> None:
-    header = read_header(write(tmp_path / "a.fits", image, "RA      = 1.5"))
+    header = read_header(write_cards(tmp_path / "a.fits", image, "RA      = 1.5"))
     assert header.problems == (problem,)
     assert header["RA"] == 1.5
     assert header["SIMPLE"] is True
@@ -163,7 +149,7 @@ def test_bad_card_is_named_and_the_rest_is_read(tmp_path: Path, image: str, prob
 
 
 def test_garbled_continuation_is_named(tmp_path: Path) -> None:
-    header = read_header(write(tmp_path / "a.fits", "A       = 'one&'", "CONTINUE  two"))
+    header = read_header(write_cards(tmp_path / "a.fits", "A       = 'one&'", "CONTINUE  two"))
     assert header.problems == ("card 4, A: CONTINUE garbled: 'two'",)
 
 
@@ -187,14 +173,14 @@ def test_remembered_layout_never_gives_another_files_value(tmp_path: Path) -> No
     ]
     for _ in range(3):
         for cards, values in zip(variants, expected, strict=True):
-            header = read_header(write(tmp_path / "a.fits", *cards))
+            header = read_header(write_cards(tmp_path / "a.fits", *cards))
             assert {key: header[key] for key in header if len(key) == 1} == values
 
 
 def test_more_layouts_than_are_remembered(tmp_path: Path) -> None:
     for _ in range(2):
         for number in range(50):
-            header = read_header(write(tmp_path / "a.fits", f"KEY{number:<5}= {number}"))
+            header = read_header(write_cards(tmp_path / "a.fits", f"KEY{number:<5}= {number}"))
             assert header[f"KEY{number}"] == number
 
 
@@ -244,7 +230,7 @@ def test_files_that_are_no_headers_are_refused(tmp_path: Path) -> None:
 
 
 def test_header_without_end_names_the_card_where_text_stops(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.fits")
+    path = write_cards(tmp_path / "a.fits")
     whole = path.read_bytes()
     path.write_bytes(whole[:240] + bytes(range(128, 208)))
     assert "no END card; card 4 is no text" in refused(path)
@@ -282,14 +268,11 @@ def test_absurd_sizes_are_refused_and_the_card_named(
     tmp_path: Path, cards: list[str], card_name: str
 ) -> None:
     path = tmp_path / "a.fits"
-    text = "".join(map(card, ["SIMPLE  =                    T", "BITPIX  = 16", *cards, "END"]))
-    path.write_bytes(text.ljust(2880).encode())
+    path.write_bytes(header_bytes("BITPIX  = 16", *cards))
     assert f"card {card_name}:" in refused(path)
 
 
 def test_absurd_bitpix_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
-    path.write_bytes(
-        "".join(map(card, ["SIMPLE  = T", "BITPIX  = 12", "NAXIS   = 0", "END"])).ljust(2880).encode()
-    )
+    path.write_bytes(header_bytes("BITPIX  = 12", "NAXIS   = 0"))
     assert "card BITPIX: is 12; expected one of (8, 16, 32, 64, -32, -64)" in refused(path)
