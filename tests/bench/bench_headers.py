@@ -1,8 +1,8 @@
 """Rate of the header reader against astropy, on the same files in one run.
 
-Run ``python tests/bench/bench_headers.py``; it writes its frames to a temporary folder: 215 cards, 200 of them
-HIERARCH, values that differ from file to file. Each figure is the best of
-five passes over warm files in one thread.
+Run ``python tests/bench/bench_headers.py``; it writes its frames to a temporary folder: 215 cards, 200 of
+them HIERARCH, values that differ from file to file. Each figure is the best of five passes over warm files in
+one thread.
 """
 
 from __future__ import annotations
