@@ -269,8 +269,8 @@ def test_a_written_condition_reads_as_itself(tree: Expression) -> None:
 
 
 OCA_WORDS = """if then select execute file as from where group by action recipe product and or not like
-regexp is undefined minRet maxRet inputFile.A DPR.CATG MJD-OBS ( ) { } ; , = == != < + - 1 2.5 "x" 'y' // /* */
-#define #include " # \\"""
+regexp is undefined minRet maxRet inputFile.A DPR.CATG MJD-OBS ( ) { } ; , = == != < + - 1 2.5 "x" 'y' //
+/* */ #define #include " # \\"""
 vocabulary = st.sampled_from(OCA_WORDS.split())
 
 
