@@ -41,7 +41,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[DockerRunner]:
-    with DockerRunner(Engine()) as runner:
+    with DockerRunner(Engine(), "test") as runner:
         yield runner
 
 
@@ -224,10 +224,11 @@ def test_stop_from_another_process(
     configuration: Configuration,
 ) -> None:
     task = job(work, image, *shell("sleep 60"))
-    thread, ends = in_background(runner, task)
-    wait_for_container(engine, task.release)
-    assert stop_ab(configuration, task.release, AB) == 1
-    thread.join(30)
+    with DockerRunner(Engine(), str(configuration.root)) as ours:
+        thread, ends = in_background(ours, task)
+        wait_for_container(engine, task.release)
+        assert stop_ab(configuration, task.release, AB) == 1
+        thread.join(30)
     assert ends[0].exit_code in {None, 143, 137}
     assert stop_ab(configuration, task.release, AB) == 0
 
@@ -248,6 +249,25 @@ def test_a_leftover_of_the_same_ab_goes_before_the_next_starts(
     runner.stop(task.release, "another.ab")
     bystander.join(30)
     assert containers_of(engine, task.release) == []
+
+
+def test_another_installation_on_the_same_engine_is_left_alone(
+    engine: docker.DockerClient,
+    runner: DockerRunner,
+    image: str,
+    work: WorkFolder,
+    configuration: Configuration,
+) -> None:
+    task = job(work, image, *shell("sleep 60"))
+    thread, _ends = in_background(runner, task)
+    container = wait_for_container(engine, task.release)
+    with DockerRunner(Engine(), "another") as other:
+        assert other.run(job(work, image, *shell("true")), lambda _: None, never).exit_code == 0
+    assert stop_ab(configuration, task.release, AB) == 0
+    container.reload()
+    assert container.status == "running"
+    assert runner.stop(task.release, AB) == 1
+    thread.join(30)
 
 
 def test_an_error_of_ours_removes_the_container_too(
@@ -271,7 +291,7 @@ def test_no_such_image(runner: DockerRunner) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="does not answer") as caught:
-        DockerRunner(Engine(url=f"unix://{tmp_path}/no.sock")).image_id("phoenix-uves")
+        DockerRunner(Engine(url=f"unix://{tmp_path}/no.sock"), "test").image_id("phoenix-uves")
     assert caught.value.exit_code == 3
     # The client library leaves the socket it could not connect to the garbage collector.
     del caught
@@ -289,7 +309,7 @@ def test_folders_are_told_to_the_engine_by_its_own_names(
         input_folder=seen_here / "input",
         output_folder=seen_here / "output",
     )
-    with DockerRunner(Engine(path_map={seen_here: work.path})) as moved:
+    with DockerRunner(Engine(path_map={seen_here: work.path}), "test") as moved:
         assert moved.run(task, lambda _: None, never).exit_code == 0
     assert (work.output / "made").exists()
 
@@ -302,7 +322,9 @@ def test_a_recipe_describes_itself_once(runner: DockerRunner, image: str, tmp_pa
     assert "optimal" in by_name["reduce.extract.method"].choices
     assert [path.name for path in tmp_path.iterdir()] == [image.replace(":", "-")]
     assert (
-        recipe_facts(DockerRunner(Engine(url="unix:///none")), image, "uves_obs_scired", tmp_path, never)
+        recipe_facts(
+            DockerRunner(Engine(url="unix:///none"), "test"), image, "uves_obs_scired", tmp_path, never
+        )
         == facts
     )
 

@@ -57,14 +57,18 @@ def run_ab(
     AssociationError
         If the AB's text was changed by hand since it was recorded.
     """
-    with nullcontext(runner) if runner else DockerRunner(configuration.site.engine) as engine:
+    with nullcontext(runner) if runner else _docker(configuration) as engine:
         return AbExecution(database, configuration, release, ab_name, engine).run(on_log_line, should_stop)
 
 
 def stop_ab(configuration: Configuration, release: str, ab_name: str) -> int:
     """Stop and remove the containers of an AB, whoever started them; return how many there were."""
-    with DockerRunner(configuration.site.engine) as engine:
+    with _docker(configuration) as engine:
         return engine.stop(release, ab_name)
+
+
+def _docker(configuration: Configuration) -> DockerRunner:
+    return DockerRunner(configuration.site.engine, str(configuration.root))
 
 
 def retry_policy(configuration: Configuration, ab: AssociationBlock) -> RetryPolicy:

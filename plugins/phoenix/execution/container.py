@@ -14,6 +14,7 @@ from typing import Protocol
 INPUT = PurePosixPath("/job/input")
 OUTPUT = PurePosixPath("/job/output")
 
+LABEL_INSTALLATION = "org.phoenix.installation"
 LABEL_RELEASE = "org.phoenix.release"
 LABEL_AB = "org.phoenix.ab"
 LABEL_ATTEMPT = "org.phoenix.attempt"

@@ -20,6 +20,7 @@ from phoenix.errors import InfrastructureError
 from phoenix.execution.container import (
     INPUT,
     LABEL_AB,
+    LABEL_INSTALLATION,
     LABEL_RELEASE,
     OUTPUT,
     ContainerEnd,
@@ -58,10 +59,13 @@ class DockerRunner:
     ----------
     engine : Engine
         The site's engine; without a URL the one of this machine (or ``DOCKER_HOST``).
+    installation : str
+        Whose containers these are; several data roots may share an engine, and each stops only its own.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, installation: str) -> None:
         self._engine = engine
+        self._installation = installation
         self._connected: DockerClient | None = None
         self._cpus = 0
 
@@ -91,8 +95,12 @@ class DockerRunner:
             _remove(container)
 
     def stop(self, release: str, ab: str) -> int:
-        """Stop and remove all containers of an AB; return how many there were."""
-        labels = [f"{LABEL_RELEASE}={release}", f"{LABEL_AB}={ab}"]
+        """Stop and remove this installation's containers of an AB; return how many there were."""
+        labels = [
+            f"{LABEL_INSTALLATION}={self._installation}",
+            f"{LABEL_RELEASE}={release}",
+            f"{LABEL_AB}={ab}",
+        ]
         with self._told(f"containers of {ab}"):
             found = self._client().containers.list(all=True, ignore_removed=True, filters={"label": labels})
             for container in found:
@@ -149,7 +157,7 @@ class DockerRunner:
             "name": name,
             "entrypoint": [job.command[0]],
             "command": list(job.command[1:]),
-            "labels": job.labels,
+            "labels": {LABEL_INSTALLATION: self._installation, **job.labels},
             "environment": {"HOME": "/tmp", "LC_ALL": "C", **job.environment},  # noqa: S108 (in the container)
             "working_dir": str(OUTPUT),
             "user": f"{uid}:{gid}",
