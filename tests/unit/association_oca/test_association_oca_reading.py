@@ -190,7 +190,7 @@ def test_includes_and_macros_are_put_in_and_errors_name_the_included_file(tmp_pa
     assert written(association.condition) == 'inputFile.DET.CHIPS == DET.CHIPS and INSTRUME == "UVES"'
     assert str(association.position) == "uves_association.h:2:2"
 
-    (tmp_path / "parts" / "uves_association.h").write_text("action A {\n selct\n}\n")
+    (tmp_path / "parts" / "uves_association.h").write_text("action A {\n mistake\n}\n")
     with pytest.raises(OcaError) as caught:
         read(main)
     assert caught.value.subject == "uves_association.h:3:1"
@@ -215,13 +215,11 @@ def test_macros_that_grow_without_end_are_refused() -> None:
 
 
 def test_markers_of_the_preprocessor_give_places_in_the_original_files() -> None:
-    text = (
-        '# 1 "uves.oca"\n# 7 "uves_classification.h" 1\n\nif A == 1 then { B = 1; }\n# 2 "uves.oca" 2\nselct'
-    )
+    text = '# 1 "uves.oca"\n# 7 "uves_classification.h" 1\n\nif A == 1 then { B = 1; }\n# 2 "uves.oca" 2\nmistake'
     with pytest.raises(OcaError) as caught:
         parse(text, "uves.RLS")
     assert caught.value.subject == "uves.oca:2:1"
-    text = text.removesuffix("selct")
+    text = text.removesuffix("mistake")
     assert str(parse(text, "uves.RLS").classifications[0].position) == "uves_classification.h:8:1"
 
 
