@@ -215,11 +215,13 @@ def test_macros_that_grow_without_end_are_refused() -> None:
 
 
 def test_markers_of_the_preprocessor_give_places_in_the_original_files() -> None:
-    text = '# 1 "uves.oca"\n# 7 "uves_classification.h" 1\n\nif A == 1 then { B = 1; }\n# 2 "uves.oca" 2\nmistake'
+    text = (
+        '# 1 "uves.oca"\n# 7 "uves_classification.h" 1\n\nif A == 1 then { B = 1; }\n# 2 "uves.oca" 2\nwrong'
+    )
     with pytest.raises(OcaError) as caught:
         parse(text, "uves.RLS")
     assert caught.value.subject == "uves.oca:2:1"
-    text = text.removesuffix("mistake")
+    text = text.removesuffix("wrong")
     assert str(parse(text, "uves.RLS").classifications[0].position) == "uves_classification.h:8:1"
 
 
