@@ -96,7 +96,7 @@ class _Source:
             *(f"{product.pro_catg} {product.sha256}" for product in self.products),
             *(hashlib.sha256(report.read_bytes()).hexdigest() for report in self.reports),
             repr(self.provenance),
-            release.conversion.model_dump_json(),
+            release.converting().model_dump_json(),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -111,12 +111,14 @@ def convert_idps(
 
     Raises
     ------
+    ConfigError
+        If the release has no conversion, or no such converter exists.
     InfrastructureError
         If disk, database or fitsverify are not there.
     """
     stream = configuration.release(release)
     load(stream.instrument, "idp")
-    find_converter(stream.conversion.converter)
+    find_converter(stream.converting().converter)
     report = ConvertReport()
     for row in _science_abs(database, configuration, stream, key, night):
         try:
@@ -175,9 +177,9 @@ def _convert(
             prefix=configuration.instrument(release.instrument).prefix,
             reports=source.reports,
             readme=_readme(source),
-            config=release.conversion.config or {},
+            config=release.converting().config or {},
         )
-        idps = find_converter(release.conversion.converter)(job)
+        idps = find_converter(release.converting().converter)(job)
         findings = _check(idps, job.raws)
         manifest = {"fingerprint": fingerprint, "files": {idp.origfile: idp.sha256 for idp in idps}}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import difflib
 import os
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -25,6 +25,9 @@ from phoenix.errors import ConfigError
 
 #: The deployment this package was checked out with: plugins/phoenix/config/loader.py -> three folders up.
 PROJECT = Path(__file__).resolve().parents[3]
+
+#: The generated JSON schemas, for editors and people.
+SCHEMA_FOLDER = "include/config/schema"
 
 _Model = TypeVar("_Model", bound=Strict)
 
@@ -145,9 +148,19 @@ def _parse(path: Path, _mtime_ns: int, model: type[_Model]) -> _Model:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(
+            str(path),
+            f"not valid YAML: {' '.join(str(error).split())}",
+            "YAML that can be read, each key once",
+            "mend it at the line named; texts that hold ': ' or ' #' need quotes",
+        ) from error
     if not isinstance(content, dict):
-        raise ConfigError(str(path), f"holds {type(content).__name__}", "a mapping of fields to values")
+        raise ConfigError(
+            str(path),
+            f"holds {type(content).__name__}",
+            "a mapping of fields to values",
+            "write lines of the form field: value",
+        )
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -158,15 +171,48 @@ def _explain(path: Path, error: ValidationError, model: type[Strict]) -> ConfigE
     """Turn the first of pydantic's errors into words, and count the rest."""
     details = error.errors()
     first = details[0]
-    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-    found = first.get("input")
-    expected, remedy = first["msg"], ""
+    context = first.get("ctx", {})
+    place, found, expected = [str(part) for part in first["loc"]], first.get("input"), first["msg"]
+    remedy = f"{SCHEMA_FOLDER}/{model.__name__.lower()}.json tells what may stand there"
     if first["type"] == "extra_forbidden":
-        expected = "a known field"
-        near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
+        known = _fields_at(model, first["loc"][:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
         remedy = f"did you mean {near[0]}?" if near else "remove it or mend its spelling"
-        found = str(first["loc"][-1])
+        found, expected = place[-1], f"a known field: {', '.join(known)}" if known else "a known field"
+    elif first["type"] == "missing":
+        found, expected, remedy = None, "a value: the field is mandatory", f"add {place[-1]}"
+    elif first["type"] == "wrong_field":
+        place.append(context["field"])
+        found = context["found"]
     if len(details) > 1:
-        remedy = f"{remedy} ({len(details) - 1} more error(s) in this file)".strip()
-    shown = repr(found) if not isinstance(found, dict) else "a mapping without it"
-    return ConfigError(f"{path}, field {field}", f"found {shown[:200]}", expected, remedy)
+        remedy = f"{remedy} ({len(details) - 1} more error(s) in this file)"
+    shown = "nothing" if found is None else "a mapping" if isinstance(found, dict) else repr(found)[:200]
+    return ConfigError(
+        f"{path}, field {'.'.join(place) or '(whole file)'}",
+        f"found {shown}",
+        expected.removeprefix("Value error, "),
+        remedy,
+    )
+
+
+def _fields_at(model: type[Strict], place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the fields of the model at a place in the file, as YAML spells them; empty if unclear."""
+    current: Any = model
+    for part in place:
+        if not (isinstance(current, type) and issubclass(current, Strict)):
+            break
+        if isinstance(part, str) and part in current.model_fields:
+            current = _model_within(current.model_fields[part].annotation)
+    if not (isinstance(current, type) and issubclass(current, Strict)):
+        return ()
+    return tuple(field.alias or name for name, field in current.model_fields.items())
+
+
+def _model_within(annotation: Any) -> Any:
+    """Return the model an annotation is made of: that of ``tuple[Task, ...]`` is Task."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return annotation
+    for argument in get_args(annotation):
+        if (found := _model_within(argument)) is not None:
+            return found
+    return None

@@ -6,9 +6,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from phoenix.config.base import Strict
+from phoenix.config.base import Strict, wrong
+from phoenix.errors import ConfigError
 from phoenix.model.batch import BatchKind
 
 
@@ -27,6 +28,50 @@ class Schedule(Strict):
     cron: str = Field(description="UTC, e.g. 0 6 3 * *: after the calibrations' usual delay")
     start: date
     end: date | None = None
+
+
+class Pattern(StrEnum):
+    """What becomes an IDP: each exposure, the stack of an OB, the stack of all OBs of a target."""
+
+    SINGLE = "single"
+    STACK = "stack"
+    DEEP = "deep"
+
+
+class AbSource(Strict):
+    """Where the ABs of a night come from: a stored tree, or made by the rules.
+
+    Without ``stored`` all are made; with ``stored`` alone none is; with both, those of nights from
+    ``created_since`` on are made. Nights before ``stored_since`` are in no tree, theirs are made too.
+    """
+
+    stored: tuple[str, ...] = Field(default=(), description="trees, named by the release that filled them")
+    stored_since: date | None = Field(default=None, description="first night in the stored trees")
+    created_since: date | None = Field(default=None, description="first night whose ABs the rules make")
+
+    @model_validator(mode="after")
+    def _has_an_order(self) -> AbSource:
+        if not self.stored:
+            for field in ("stored_since", "created_since"):
+                if getattr(self, field) is not None:
+                    raise wrong("stored", None, f"the stored trees that {field} speaks of")
+        if self.stored_since and self.created_since and self.stored_since >= self.created_since:
+            raise wrong("created_since", str(self.created_since), f"a night after {self.stored_since}")
+        return self
+
+    def creates(self, night: date) -> bool:
+        """Whether the ABs of a night are made by the rules."""
+        if not self.stored or (self.stored_since is not None and night < self.stored_since):
+            return True
+        return self.created_since is not None and night >= self.created_since
+
+
+class Host(Strict):
+    """What a stream asks of the machine its recipes run on."""
+
+    queue: str = Field(default="default", description="workers that serve it, one queue per class of host")
+    memory_gb: float | None = Field(default=None, gt=0, description="of the host, for its largest AB")
+    streams: int | None = Field(default=None, ge=1, description="ABs at the same time, where memory decides")
 
 
 class Pgi(Strict):
@@ -64,11 +109,51 @@ class Release(Strict):
     release: str
     instrument: str
     title: str
+    active: bool = Field(default=True, description="an ended stream runs only as backfill or reprocessing")
+    ended: date | None = Field(default=None, description="last day of production, where it is known")
+    pattern: tuple[Pattern, ...] = Field(default=(Pattern.SINGLE,), min_length=1)
     batch: BatchKind
     mode: Mode
     schedule: Schedule | None = None
+    ab_source: AbSource = AbSource()
+    intermediate_trees: tuple[str, ...] = Field(default=(), description="between source and final tree")
+    final_tree: str | None = Field(
+        default=None,
+        description="where processed ABs are stored; default: the tree of the release's own name",
+    )
+    host: Host = Host()
     pgis: tuple[Pgi, ...] = ()
     qc: QcMode = QcMode.NIGHTLY
-    conversion: Conversion
+    conversion: Conversion | None = Field(default=None, description="none yet: products cannot become IDPs")
     ingestion: Ingestion = Ingestion()
     collection: str = Field(description="Phase 3 collection the IDPs belong to")
+
+    @model_validator(mode="after")
+    def _is_active_or_not(self) -> Release:
+        if self.active and self.ended is not None:
+            raise wrong("ended", str(self.ended), "no such date for an active stream, or active: false")
+        if not self.active and self.schedule is not None and self.schedule.end is None:
+            raise wrong("schedule.end", None, "a last day, for the stream has ended; or no schedule")
+        return self
+
+    @property
+    def tree(self) -> str:
+        """Name of the tree processed ABs are stored in."""
+        return self.final_tree or self.release
+
+    def converting(self) -> Conversion:
+        """Return how products become IDPs.
+
+        Raises
+        ------
+        ConfigError
+            If the release has no conversion yet.
+        """
+        if self.conversion is None:
+            raise ConfigError(
+                f"releases/{self.release}.yaml, field conversion",
+                "there is none: no converter is written for this stream yet",
+                "a converter that makes IDPs of its products",
+                f"run the batch up to its QC reports, or write a converter for {self.instrument} and name it",
+            )
+        return self.conversion

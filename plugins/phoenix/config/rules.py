@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from itertools import pairwise
 from string import Formatter
@@ -11,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from phoenix.config.base import Duration, Strict
+from phoenix.config.base import Duration, Strict, wrong
 from phoenix.model.frame import FrameKind, Value
 
 #: Keywords are written dotted and in capitals: DPR.CATG, MJD-OBS.
@@ -87,7 +89,12 @@ def _condition(value: Any) -> Any:
 
 
 #: Keyword (dotted) or alias -> condition; all must hold.
-When = dict[str, Annotated[Condition, BeforeValidator(_condition)]]
+When = dict[
+    str,
+    Annotated[
+        Condition, BeforeValidator(_condition, json_schema_input_type=Condition | Value | tuple[Value, ...])
+    ],
+]
 
 
 class Classification(Strict):
@@ -143,11 +150,20 @@ class Association(Strict):
     def _one_source(self) -> Association:
         if (self.master is None) == (self.static is None):
             raise ValueError("give either master or static")
+        if self.static is not None and (self.made_by or self.levels):
+            raise ValueError("a static table is made by no task and has no levels")
         if self.master is not None and not self.levels:
             raise ValueError("a master needs levels with time ranges")
         if any(near.level >= far.level or near.within >= far.within for near, far in pairwise(self.levels)):
             raise ValueError("each level must be higher and reach farther than the one before it")
         return self
+
+    @property
+    def match_names(self) -> tuple[str, ...]:
+        """All names that must be equal; an attached calibration is of the same observation block."""
+        if self.time is TimeRule.ATTACHED and "OBS.ID" not in self.match:
+            return (*self.match, "OBS.ID")
+        return self.match
 
     @property
     def catg(self) -> str:
@@ -172,6 +188,23 @@ def _expected(value: Any) -> Any:
     return {"catg": value} if isinstance(value, str) else value
 
 
+class Members(Strict):
+    """How many frames of a raw class an AB takes; those beyond the maximum are left out, latest first."""
+
+    minimum: int = Field(default=1, ge=0)
+    maximum: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Members:
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise wrong("maximum", self.maximum, f"at least the minimum, {self.minimum}")
+        return self
+
+
+def _members(value: Any) -> Any:
+    return {"minimum": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Task(Strict):
     """One step of the cascade: which raw classes become ABs of which recipe with which calibrations."""
 
@@ -179,15 +212,45 @@ class Task(Strict):
     title: str = Field(description="for people, e.g. in the pages: 'master bias'")
     recipe: str
     raw: tuple[str, ...]
+    where: When = Field(default={}, description="only raw frames for which this holds, by alias or keyword")
     group_by: tuple[str, ...] = Field(description="aliases or keywords; ARCFILE means each frame alone")
+    together: tuple[
+        dict[str, Annotated[Members, BeforeValidator(_members, json_schema_input_type=Members | int)]], ...
+    ] = Field(
+        default=(),
+        description="sets of raw classes that make one AB, each with how many frames of it; the first class "
+        "of a set names the AB, and without it there is none. Other classes make ABs of their own",
+    )
     event: str = Field(default="", description="tag in the AB name, e.g. tpl")
     min_raw: int = Field(default=1, ge=1)
     complete_template: bool = Field(default=False, description="exclude groups whose template was aborted")
     setting: tuple[str, ...] = Field(default=(), description="aliases shown as the AB's setting, kept in it")
     associate: tuple[Association, ...] = ()
     parameters: dict[str, Value] = {}
-    products: tuple[Annotated[Expected, BeforeValidator(_expected)], ...]
+    products: tuple[
+        Annotated[Expected, BeforeValidator(_expected, json_schema_input_type=Expected | str)], ...
+    ]
     science: bool = False
+
+    @model_validator(mode="after")
+    def _sets_fit(self) -> Task:
+        seen: set[str] = set()
+        for number, members in enumerate(self.together):
+            for name in members:
+                if name not in self.raw or name in seen:
+                    problem = "one of raw" if name not in self.raw else "a class in one set only"
+                    raise wrong(f"together.{number}.{name}", name, problem)
+                seen.add(name)
+            if not members or next(iter(members.values())).minimum == 0:
+                raise wrong(f"together.{number}", dict(members), "a first class, with at least one frame")
+        return self
+
+    def set_of(self, raw_class: str) -> dict[str, Members]:
+        """Return the classes that make an AB together with this one, the primary class first."""
+        for members in self.together:
+            if raw_class in members:
+                return members
+        return {raw_class: Members()}
 
 
 class Preselection(Strict):
@@ -197,6 +260,11 @@ class Preselection(Strict):
     reason: str
     tasks: tuple[str, ...] = ()
     when: When
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class Rules(Strict):
@@ -216,38 +284,81 @@ class Rules(Strict):
     @model_validator(mode="after")
     def _hangs_together(self) -> Rules:
         classes = {c.name for c in self.classification}
-        earlier: set[str] = set()
-        for task in self.tasks:
+        earlier: dict[str, Task] = {}
+        for number, task in enumerate(self.tasks):
+            place = f"tasks.{number}"
+            if task.name in earlier:
+                raise wrong(f"{place}.name", task.name, "a name of its own: an earlier task has it")
             for raw in task.raw:
                 if raw not in classes:
-                    raise ValueError(f"task {task.name}: raw class {raw} is not in classification")
-            for association in task.associate:
-                if association.made_by is not None and association.made_by not in earlier:
-                    raise ValueError(
-                        f"task {task.name}: {association.catg} is made_by {association.made_by}, "
-                        "which is not an earlier task"
+                    raise wrong(
+                        f"{place}.raw", raw, f"one of the classes in classification{_near(raw, classes)}"
                     )
-            self._check_names(task)
-            earlier.add(task.name)
+            for index, association in enumerate(task.associate):
+                self._check_maker(f"{place}.associate.{index}", association, earlier)
+            self._check_names(place, task)
+            earlier[task.name] = task
+        places = [(f"splits.{word}.key", split.key) for word, split in self.splits.items()]
+        places += [
+            (f"classification.{n}.when", key) for n, c in enumerate(self.classification) for key in c.when
+        ]
+        places += [(f"preselection.{n}.when", key) for n, p in enumerate(self.preselection) for key in p.when]
+        for place, name in places:
+            self._check_name(place, name)
+        for number, rule in enumerate(self.preselection):
+            for name in rule.tasks:
+                if name not in earlier:
+                    expected = f"one of the tasks {', '.join(earlier)}{_near(name, earlier)}"
+                    raise wrong(f"preselection.{number}.tasks", name, expected)
         return self
 
-    def _check_names(self, task: Task) -> None:
+    def _check_maker(self, place: str, association: Association, earlier: Mapping[str, Task]) -> None:
+        """Demand that the task in ``made_by`` comes before and makes what is asked for."""
+        if association.made_by is None:
+            return
+        if association.made_by not in earlier:
+            expected = f"the name of an earlier task{_near(association.made_by, earlier)}"
+            raise wrong(f"{place}.made_by", association.made_by, expected)
+        made = set().union(*(self._fillings(p.catg) for p in earlier[association.made_by].products))
+        if made.isdisjoint(self._fillings(association.catg)):
+            expected = f"a product of task {association.made_by}: {', '.join(sorted(made))}"
+            raise wrong(f"{place}.master", association.catg, expected)
+
+    def _fillings(self, template: str) -> set[str]:
+        """Return all a PRO.CATG with {split} words can stand for; tags of classes are left as they are."""
+        found = {template}
+        for word, split in self.splits.items():
+            values = [value for several in split.values.values() for value in several]
+            found = {text.replace(f"{{{word}}}", value) for text in found for value in values}
+        return found
+
+    def _check_name(self, place: str, name: str) -> None:
+        if name not in self.aliases and not _KEYWORD.fullmatch(name):
+            raise wrong(place, name, f"an alias or a header keyword{_near(name, self.aliases)}")
+
+    def _check_names(self, place: str, task: Task) -> None:
         """Names are aliases or keywords, words in braces are splits or tags: anything else is misspelt."""
-        names = [*task.group_by, *task.setting]
-        templates = [catg for product in task.products for catg in (product.catg, *product.needs)]
-        for association in task.associate:
-            names += association.match
-            templates.append(association.catg)
-        for name in names:
-            if name not in self.aliases and not _KEYWORD.fullmatch(name):
-                raise ValueError(f"task {task.name}: {name} is neither an alias nor a header keyword")
-        words = {*self.splits, *(tag for entry in self.classification for tag in entry.tags)}
-        for template in templates:
+        tags = {tag for entry in self.classification for tag in entry.tags}
+        used = [("group_by", task.group_by), ("setting", task.setting), ("where", task.where)]
+        templates = [
+            (f"products.{index}", catg)
+            for index, product in enumerate(task.products)
+            for catg in (product.catg, *product.needs)
+        ]
+        for index, association in enumerate(task.associate):
+            field = f"associate.{index}"
+            used += [(f"{field}.match", association.match), (f"{field}.when", association.when)]
+            used += [(f"{field}.applies", association.applies)]
+            templates.append((field, association.catg))
+        for field, names in used:
+            for name in names:
+                if name not in tags:
+                    self._check_name(f"{place}.{field}", name)
+        for field, template in templates:
             for _, word, _, _ in Formatter().parse(template):
-                if word is not None and word not in words:
-                    raise ValueError(
-                        f"task {task.name}: {{{word}}} of {template} is neither a split nor a tag"
-                    )
+                if word is not None and word not in {*self.splits, *tags}:
+                    expected = f"words in braces that are splits or tags; {{{word}}} is neither"
+                    raise wrong(f"{place}.{field}", template, expected)
 
     def task(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""
