@@ -55,6 +55,7 @@ class _Told:
 
 def scan(files: Mapping[str, tuple[int, int]], classifier_of: ClassifierOf) -> Iterator[FrameRecord]:
     """Read files (path -> size, time of change) and give a record for each, also for those unreadable."""
+    # One thread: on warm files more of them are a tenth slower, on cold ones eight gain less than half.
     for path, (size_bytes, mtime_ns) in files.items():
         try:
             header, damage = read_and_check(path)

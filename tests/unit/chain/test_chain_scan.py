@@ -1,5 +1,6 @@
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def test_bad_files_are_named_until_they_are_mended_and_spoil_no_others(
     (raw / "odd.fits").unlink()
     assert scan_into_catalogue(database, configuration).problems == ()
     assert set(frames(database)) == {"copy.fits", "b.fits", "cut.fits"}
+
+
+def test_scans_at_the_same_time_wait_for_each_other(
+    database: Database, configuration: Configuration, raw: Path
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(lambda _: scan_into_catalogue(database, configuration), range(3)))
+    assert sorted(report.read for report in reports) == [0, 0, 2]
+    assert set(frames(database)) == {"a.fits", "b.fits"}
 
 
 def test_vanished_site_folder_forgets_nothing(
