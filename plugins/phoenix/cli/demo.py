@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import time
 from collections.abc import Iterable
@@ -61,7 +62,9 @@ def _backfill(api: AirflowApi, month: str, console: Console) -> DagRun:
     api.wait_for_dag(DAG_ID)
     before = {run.dag_run_id for run in api.runs(DAG_ID, month)}
     first = date.fromisoformat(f"{month}-01")
-    api.create_backfill(DAG_ID, first, first, reprocess="completed")
+    # Airflow takes the months whose cron tick lies in the range.
+    last = first.replace(day=calendar.monthrange(first.year, first.month)[1])
+    api.create_backfill(DAG_ID, first, last, reprocess="completed")
     api.set_paused(DAG_ID, paused=False)
     console.print(f"backfill of {month} by {DAG_ID} is queued")
     run = _find_run(api, month, before)

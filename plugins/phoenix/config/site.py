@@ -8,8 +8,8 @@ from pydantic import Field
 
 from phoenix.config.base import Strict
 
-#: Airflow pool that bounds the recipes running at the same time; `make up` gives it the host's slots.
-RECIPE_POOL = "recipes"
+#: Airflow pool of the tasks that fill a core; `make up` gives it the host's slots.
+HOST_POOL = "host"
 
 
 class Folders(Strict):

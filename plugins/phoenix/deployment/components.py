@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from phoenix.config.site import RECIPE_POOL
+from phoenix.config.site import HOST_POOL
 from phoenix.deployment.airflow_api import AirflowApi
 from phoenix.deployment.airflow_home import (
     Login,
@@ -146,7 +146,7 @@ def _wait(processes: Processes, account: Login, slots: int, tell: Tell) -> None:
 
     with AirflowApi(account) as api:
         api.wait_healthy(watch=watch)
-        api.set_pool(RECIPE_POOL, slots, "recipes that may run at the same time on this host")
+        api.set_pool(HOST_POOL, slots, "recipes and QC jobs that may run at the same time on this host")
 
 
 @contextmanager

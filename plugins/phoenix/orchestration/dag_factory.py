@@ -10,7 +10,7 @@ from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules
-from phoenix.config.site import RECIPE_POOL
+from phoenix.config.site import HOST_POOL
 from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
@@ -68,7 +68,9 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     with TaskGroup("run_recipes") as run_recipes:
         _cascade(instrument, name, rules)
     with TaskGroup("qc_reports") as qc_reports:
-        steps.report_quality.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
+        steps.report_quality.override(trigger_rule=ISOLATED, pool=HOST_POOL).partial(release=name).expand(
+            night=nights
+        )
     with TaskGroup("convert_idps") as convert_idps:
         steps.convert.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
     with TaskGroup("ingest") as ingest:
@@ -87,7 +89,7 @@ def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
             map_index_template="{{ task.ab }}",
             execution_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
             trigger_rule=ISOLATED,
-            pool=RECIPE_POOL,
+            pool=HOST_POOL,
             doc_md=f"{step.title}: `{step.recipe}`, one task instance per AB.",
         ).expand(ab=planned)
         if before is not None:

@@ -79,7 +79,8 @@ def report_quality(release: str, night: str) -> None:
     from phoenix.chain.qc import qc_reports
 
     batch = running_batch(release)
-    log.info("%s", qc_reports(batch.database, batch.configuration, release, batch.key, night))
+    # One worker each: nights run beside each other, as many as the host has slots.
+    log.info("%s", qc_reports(batch.database, batch.configuration, release, batch.key, night, workers=1))
 
 
 @task(map_index_template=NIGHT_NAME)
