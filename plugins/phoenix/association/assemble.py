@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from phoenix.association.explain import why_missing
 from phoenix.association.grouping import Group
 from phoenix.association.matching import Trace
-from phoenix.association.subject import shown
+from phoenix.association.traits import Traits, shown
 from phoenix.association.words import Words
 from phoenix.config.instrument import Instrument
 from phoenix.config.release import Release
@@ -16,92 +16,110 @@ from phoenix.errors import ConfigError
 from phoenix.model.ab import AssociationBlock, Completeness, Mcalib, Missing, RawFile
 from phoenix.model.frame import Value
 
+_Pairs = tuple[tuple[str, str], ...]
 
-def assemble(
-    name: str,
-    group: Group,
-    traces: Iterable[Trace],
-    words: Words,
-    rules: Rules,
-    release: Release,
-    instrument: Instrument,
-) -> AssociationBlock:
-    """Return the AB of a group.
+
+class Assembler:
+    """Makes ABs of one task; what groups of one setting share is worked out once.
+
+    Parameters
+    ----------
+    task, words, rules, release, instrument
+        Configuration of the stream.
 
     Raises
     ------
     ConfigError
         If the instrument's configuration does not know the task's recipe.
     """
-    task, first = group.task, group.first
-    calibrations: list[Mcalib] = []
-    missing: list[Missing] = []
-    for trace in traces:
-        calibrations += _mcalibs(trace)
-        if trace.missing:
-            missing += [Missing(tag, why_missing(trace, group.subject)) for tag in trace.tags]
-    catg = "SCIENCE" if task.science else "CALIB"
-    return AssociationBlock(
-        name=name,
-        release=release.release,
-        instrument=rules.instrument,
-        date=group.night,
-        task=task.name,
-        recipe=task.recipe,
-        raw_type=first.raw_class,
-        dpr_catg=_header_text(first.keywords.get("DPR.CATG")) or catg,
-        batch_id=f"{catg}_{group.night}",
-        mjd_obs=round(first.mjd_obs, 8),
-        mjd_obs_mod=group.mjd_mod,
-        raws=tuple(RawFile(frame.path, frame.raw_class) for frame in group.frames),
-        mcalibs=tuple(calibrations),
-        parameters=_parameters(task, instrument),
-        expected=_expected(group, calibrations, words),
-        match_keys=tuple(
-            (key, shown(value))
-            for key in task.setting
-            if (value := group.subject.comparable[key]) is not None
-        ),
-        drs_type=instrument.drs_type.value,
-        event=task.event,
-        completeness=Completeness.INCOMPLETE if missing else Completeness.COMPLETE,
-        obs_prog_id=_header_text(first.keywords.get("OBS.PROG.ID")),
-        obs_id=_header_text(first.keywords.get("OBS.ID")),
-        missing=tuple(missing),
-        exclusion=group.exclusion,
-        exclusion_reason=group.exclusion_reason,
-        rules_version=rules.version,
-    )
+
+    def __init__(
+        self, task: Task, words: Words, rules: Rules, release: Release, instrument: Instrument
+    ) -> None:
+        self._task, self._words = task, words
+        self._rules, self._release, self._instrument = rules, release, instrument
+        self._parameters = _parameters(task, instrument)
+        self._catg = "SCIENCE" if task.science else "CALIB"
+        self._settings: dict[Traits, _Pairs] = {}
+        self._products: dict[tuple[Traits, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def assemble(self, name: str, group: Group, traces: Iterable[Trace]) -> AssociationBlock:
+        """Return the AB of a group.
+
+        Raises
+        ------
+        AssociationError
+            If the names of its products cannot be told from its header.
+        """
+        task, first = self._task, group.first
+        keywords = first.keywords
+        calibrations: list[Mcalib] = []
+        missing: list[Missing] = []
+        for trace in traces:
+            if trace.chosen:
+                calibrations += _mcalibs(trace)
+            if trace.missing:
+                missing += [Missing(tag, why_missing(trace, first)) for tag in trace.search.tags]
+        return AssociationBlock(
+            name=name,
+            release=self._release.release,
+            instrument=self._rules.instrument,
+            date=group.night,
+            task=task.name,
+            recipe=task.recipe,
+            raw_type=first.raw_class,
+            dpr_catg=_header_text(keywords.get("DPR.CATG")) or self._catg,
+            batch_id=f"{self._catg}_{group.night}",
+            mjd_obs=round(first.mjd_obs, 8),
+            mjd_obs_mod=group.mjd_mod,
+            raws=tuple(RawFile(frame.path, frame.raw_class) for frame in group.frames),
+            mcalibs=tuple(calibrations),
+            parameters=self._parameters,
+            expected=self._expected(group, calibrations),
+            match_keys=self._setting(group.traits),
+            drs_type=self._instrument.drs_type.value,
+            event=task.event,
+            completeness=Completeness.INCOMPLETE if missing else Completeness.COMPLETE,
+            obs_prog_id=_header_text(keywords.get("OBS.PROG.ID")),
+            obs_id=_header_text(keywords.get("OBS.ID")),
+            missing=tuple(missing),
+            exclusion=group.exclusion,
+            exclusion_reason=group.exclusion_reason,
+            rules_version=self._rules.version,
+        )
+
+    def _setting(self, traits: Traits) -> _Pairs:
+        if traits not in self._settings:
+            values = ((key, traits.comparable[key]) for key in self._task.setting)
+            self._settings[traits] = tuple((key, shown(value)) for key, value in values if value is not None)
+        return self._settings[traits]
+
+    def _expected(self, group: Group, calibrations: Iterable[Mcalib]) -> tuple[str, ...]:
+        tags = tuple(calibration.tag for calibration in calibrations)
+        known = group.traits, tags
+        if known not in self._products:
+            found = [
+                catg
+                for product in self._task.products
+                for catg, *needs in self._words.together(
+                    (product.catg, *product.needs), group.traits, group.first.path
+                )
+                if set(needs) <= set(tags)
+            ]
+            self._products[known] = tuple(dict.fromkeys(found))
+        return self._products[known]
 
 
 def _mcalibs(trace: Trace) -> list[Mcalib]:
-    mandatory = trace.link.rule.minimum > 0
+    mandatory = trace.search.link.rule.minimum > 0
     return [
-        Mcalib(
-            chosen.candidate.status,
-            chosen.candidate.sources[tag],
-            tag,
-            chosen.dt_days,
-            chosen.level,
-            mandatory,
-        )
-        for chosen in trace.chosen
-        for tag in trace.tags
+        Mcalib(candidate.status, candidate.sources[tag], tag, dt_days, level, mandatory)
+        for candidate, level, dt_days in trace.chosen
+        for tag in trace.search.tags
     ]
 
 
-def _expected(group: Group, calibrations: Iterable[Mcalib], words: Words) -> tuple[str, ...]:
-    there = {calibration.tag for calibration in calibrations}
-    found = [
-        catg
-        for product in group.task.products
-        for catg, *needs in words.together((product.catg, *product.needs), group.subject)
-        if there.issuperset(needs)
-    ]
-    return tuple(dict.fromkeys(found))
-
-
-def _parameters(task: Task, instrument: Instrument) -> tuple[tuple[str, str], ...]:
+def _parameters(task: Task, instrument: Instrument) -> _Pairs:
     """Return the instrument's parameters of the recipe, those of the task before them, sorted by name."""
     recipe = instrument.recipes.get(task.recipe)
     if recipe is None:

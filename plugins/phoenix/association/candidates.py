@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
-from phoenix.association.subject import Key, Subject, key_of
+from phoenix.association.traits import Key, Traits, key_of
 from phoenix.config.rules import When
 from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import McalibStatus
@@ -34,7 +33,7 @@ class Candidate:
     name: str
     mjd: float
     status: McalibStatus
-    subject: Subject
+    traits: Traits
     sources: Mapping[str, str]
     defect: str = ""
 
@@ -97,15 +96,23 @@ class Pool:
         self.all = Shelf()
         self._usable: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
         self._defective: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
+        keys: dict[Traits, Key | None] = {}
         for candidate in sorted(candidates, key=_order):
             self.all.add(candidate)
-            if first_failure(when, candidate.subject.value) is not None:
+            traits = candidate.traits
+            if traits not in keys:
+                fulfilled = first_failure(when, traits.value) is None
+                keys[traits] = self.key_of(traits.comparable) if fulfilled else None
+            key = keys[traits]
+            if key is None:
                 continue
-            key = self.key_of(candidate.subject.comparable)
             shelves = self._defective if candidate.defect else self._usable
             for tags, by_key in shelves.items():
-                if all(tag in candidate.sources for tag in tags):
-                    by_key.setdefault(key, Shelf()).add(candidate)
+                if candidate.sources.keys() >= set(tags):
+                    shelf = by_key.get(key)
+                    if shelf is None:
+                        shelf = by_key[key] = Shelf()
+                    shelf.add(candidate)
 
     def usable(self, tags: tuple[str, ...], key: Key) -> Shelf:
         """Return the usable candidates that match, whatever their time."""
@@ -116,11 +123,6 @@ class Pool:
         return self._defective[tags].get(key, _NOTHING)
 
 
-def _order(candidate: Candidate) -> tuple[float, int, str, tuple[str, ...]]:
-    """Total order: files of one name in two folders differ in their paths."""
-    return candidate.mjd, _RANK[candidate.status], candidate.name, tuple(sorted(candidate.sources.values()))
-
-
 def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> list[Candidate]:
     """Join real masters of one origin: same folder, same time, same values of the match keys.
 
@@ -128,18 +130,21 @@ def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> lis
     of one category and origin: the first name counts.
     """
     values_of = key_of(match)
-    origins: dict[tuple[object, ...], list[Candidate]] = {}
-    for master in sorted(masters, key=_order):
+    origins: dict[Hashable, list[Candidate]] = {}
+    for master in masters:
         (path,) = master.sources.values()
-        key = (str(PurePath(path).parent), master.mjd, values_of(master.subject.comparable))
+        key = (path.rpartition("/")[0], master.mjd, values_of(master.traits.comparable))
         origins.setdefault(key, []).append(master)
-    return [
-        Candidate(
-            name=members[0].name,
-            mjd=members[0].mjd,
-            status=McalibStatus.REAL,
-            subject=members[0].subject,
-            sources={tag: path for member in reversed(members) for tag, path in member.sources.items()},
-        )
-        for members in origins.values()
-    ]
+    return [members[0] if len(members) == 1 else _joined(members) for members in origins.values()]
+
+
+def _joined(members: list[Candidate]) -> Candidate:
+    members.sort(key=_order)
+    first = members[0]
+    sources = {tag: path for member in reversed(members) for tag, path in member.sources.items()}
+    return Candidate(first.name, first.mjd, first.status, first.traits, sources)
+
+
+def _order(candidate: Candidate) -> tuple[float, int, str, tuple[str, ...]]:
+    """Total order: files of one name in two folders differ in their paths."""
+    return candidate.mjd, _RANK[candidate.status], candidate.name, tuple(sorted(candidate.sources.values()))

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from phoenix.association.assemble import assemble
+from phoenix.association.assemble import Assembler
 from phoenix.association.candidates import Candidate, Pool, sets_of_masters
 from phoenix.association.grouping import Group, Grouping, LeftOut
-from phoenix.association.matching import Link, Trace, decide, segment_of
+from phoenix.association.matching import Link, Search, Trace, decide, search_for, segment_of
 from phoenix.association.naming import ab_name
-from phoenix.association.subject import Subject
+from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
 from phoenix.config.instrument import Instrument
 from phoenix.config.release import Mode, Release
-from phoenix.config.rules import Association, Rules, Task, TimeRule
+from phoenix.config.rules import Association, Rules, Task
 from phoenix.errors import AssociationError, PhoenixError, UsageError
 from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus
@@ -88,8 +88,9 @@ class _Engine:
     ) -> None:
         self._rules, self._release, self._instrument = rules, release, instrument
         self._words = Words(rules)
-        self._names = _matched_names(rules, self._words)
-        self._grouping = Grouping(rules, self._names)
+        self._reader = TraitsReader(rules.aliases, sorted(names_asked(rules)))
+        self._grouping = Grouping(rules, self._reader)
+        self._breakpoints = tuple(sorted(rules.breakpoints))
         self._raws, self._left_out = self._grouping.usable(frames, nights)
         self._files: dict[tuple[FrameKind, str], list[Candidate]] = {}
         for frame in frames:
@@ -115,18 +116,26 @@ class _Engine:
         return [task for task in self._rules.tasks if task.science in wanted]
 
     def _blocks(self, task: Task) -> Iterator[AssociatedBlock]:
+        assembler = Assembler(task, self._words, self._rules, self._release, self._instrument)
         links = [self._link(association) for association in task.associate]
+        searches: dict[Traits, list[Search]] = {}
         made = self._virtual.setdefault(task.name, [])
         for group in self._grouping.groups(task, self._raws):
             try:
-                block = self._block(group, links)
+                name = self._name(group)
+                if group.traits not in searches:
+                    searches[group.traits] = self._searches(group, links)
+                segment = segment_of(group.mjd_mod, self._breakpoints)
+                traces = tuple(decide(search, group.mjd_mod, segment) for search in searches[group.traits])
+                block = AssociatedBlock(assembler.assemble(name, group, traces), group, traces)
             except AssociationError as error:
                 self._errors.append((group.night, error))
                 continue
+            self._task_of[name] = task.name
             made.append(_as_candidate(block))
             yield block
 
-    def _block(self, group: Group, links: list[Link]) -> AssociatedBlock:
+    def _name(self, group: Group) -> str:
         name = ab_name(group.first, group.task.event)
         if name in self._task_of:
             raise AssociationError(
@@ -135,28 +144,31 @@ class _Engine:
                 "each raw frame in one task, or tasks with different `event`",
                 "give one of the two tasks an `event` in the rules",
             )
-        segment = segment_of(group.mjd_mod, tuple(sorted(self._rules.breakpoints)))
-        traces = []
-        for link in links:
-            if first_failure(link.rule.applies, group.subject.value) is None:
-                tags = self._words.expand(link.rule.catg, group.subject)
-                key = link.pool.key_of(group.subject.comparable)
-                traces.append(decide(link, tags, key, group.mjd_mod, segment))
-        ab = assemble(name, group, traces, self._words, self._rules, self._release, self._instrument)
-        self._task_of[name] = group.task.name
-        return AssociatedBlock(ab, group, tuple(traces))
+        return name
+
+    def _searches(self, group: Group, links: list[Link]) -> list[Search]:
+        """Return what the associations that apply look for, for all groups of these traits."""
+        traits = group.traits
+        return [
+            search_for(
+                link,
+                self._words.expand(link.rule.catg, traits, group.first.path),
+                link.pool.key_of(traits.comparable),
+            )
+            for link in links
+            if first_failure(link.rule.applies, traits.value) is None
+        ]
 
     def _link(self, rule: Association) -> Link:
-        match = rule.match
-        if rule.time is TimeRule.ATTACHED and "OBS.ID" not in match:
-            match = (*match, "OBS.ID")
+        match = rule.match_names
         expansions = self._words.possible(rule.catg)
         kind = FrameKind.STATIC if rule.static else FrameKind.MASTER
-        files = [file for tags in expansions for tag in tags for file in self._files.get((kind, tag), ())]
+        catgs = dict.fromkeys(tag for tags in expansions for tag in tags)
+        files = [file for tag in catgs for file in self._files.get((kind, tag), ())]
         candidates = files if rule.static else sets_of_masters(files, match)
         if rule.made_by is not None:
             candidates = [*candidates, *self._virtual.get(rule.made_by, ())]
-        levels = tuple(sorted((level.within.total_seconds() / 86400, level.level) for level in rule.levels))
+        levels = tuple((level.within.total_seconds() / 86400, level.level) for level in rule.levels)
         return Link(rule, match, Pool(candidates, match, rule.when, expansions), levels)
 
     def _add_file(self, frame: Frame) -> None:
@@ -168,19 +180,10 @@ class _Engine:
             name=frame.name,
             mjd=round(frame.mjd_obs if static else frame.mjd_mid, 8),
             status=McalibStatus.STATIC if static else McalibStatus.REAL,
-            subject=Subject(frame, self._rules.aliases, self._names),
+            traits=self._reader.of(frame),
             sources={catg: frame.path},
         )
         self._files.setdefault((frame.kind, catg), []).append(candidate)
-
-
-def _matched_names(rules: Rules, words: Words) -> tuple[str, ...]:
-    names = [*words.keys, "OBS.ID"]
-    for task in rules.tasks:
-        names += task.setting
-        for association in task.associate:
-            names += association.match
-    return tuple(dict.fromkeys(names))
 
 
 def _as_candidate(block: AssociatedBlock) -> Candidate:
@@ -190,4 +193,4 @@ def _as_candidate(block: AssociatedBlock) -> Candidate:
     elif ab.completeness is Completeness.INCOMPLETE:
         defect = f"incomplete: {ab.missing[0].reason}"
     sources = dict.fromkeys(ab.expected, ab.name)
-    return Candidate(ab.name, ab.mjd_obs_mod, McalibStatus.VIRTUAL, block.group.subject, sources, defect)
+    return Candidate(ab.name, ab.mjd_obs_mod, McalibStatus.VIRTUAL, block.group.traits, sources, defect)

@@ -14,10 +14,11 @@ from typing import Any
 from phoenix.association.candidates import Candidate
 from phoenix.association.grouping import Group
 from phoenix.association.matching import DT_DECIMALS, Trace, time_refused
-from phoenix.association.subject import Subject, shown
+from phoenix.association.traits import shown, value_of
 from phoenix.config.rules import Rules
 from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import AssociationBlock
+from phoenix.model.frame import Frame
 
 #: Candidates that are listed: the nearest in time, and the nearest of those that match.
 LISTED = 40
@@ -63,29 +64,29 @@ def explanation(ab: AssociationBlock, group: Group, traces: Iterable[Trace], rul
         "task": ab.task,
         "rules_version": rules.version,
         "match_time_mjd": ab.mjd_obs_mod,
-        "grouped_by": {name: _text(group.subject, name) for name in group.task.group_by},
+        "grouped_by": {name: _text(group.first, rules, name) for name in group.task.group_by},
         "raw_frames": len(ab.raws),
         "exclusion": ab.exclusion,
         "exclusion_reason": ab.exclusion_reason,
-        "associations": [_association(trace, group.subject) for trace in traces],
+        "associations": [_association(trace, group.first) for trace in traces],
     }
 
 
-def _association(trace: Trace, subject: Subject) -> dict[str, Any]:
-    rule = trace.link.rule
-    listed = _listed(trace)
+def _association(trace: Trace, first: Frame) -> dict[str, Any]:
+    search, link = trace.search, trace.search.link
+    rule, listed = link.rule, _listed(trace)
     return {
         "catg": rule.catg,
-        "taken_together": list(trace.tags),
+        "taken_together": list(search.tags),
         "from": "static tables" if rule.static else f"task {rule.made_by}" if rule.made_by else "masters",
         "mandatory": rule.minimum > 0,
         "time_rule": rule.time.value,
-        "levels": [{"level": level, "within_days": reach} for reach, level in trace.link.levels],
-        "match": {name: shown(value) for name, value in zip(trace.link.match, trace.key, strict=True)},
+        "levels": [{"level": level, "within_days": reach} for reach, level in link.levels],
+        "match": {name: shown(value) for name, value in zip(link.match, search.key, strict=True)},
         "result": "chosen" if trace.chosen else "missing" if trace.missing else "none, optional",
-        "reason": "" if trace.chosen else why_missing(trace, subject),
+        "reason": "" if trace.chosen else why_missing(trace, first),
         "candidates": [_candidate(trace, candidate) for candidate in listed],
-        "candidates_not_listed": len(trace.link.pool.all.candidates) - len(listed),
+        "candidates_not_listed": len(link.pool.all.candidates) - len(listed),
     }
 
 
@@ -98,8 +99,8 @@ def _candidate(trace: Trace, candidate: Candidate) -> dict[str, Any]:
         "verdict": "chosen" if judgement.code == "chosen" else "rejected",
         "failed_on": "" if judgement.code == "chosen" else judgement.code,
         "reason": judgement.sentence,
-        "dt_days": None if trace.link.rule.static else dt_days,
-        "level": trace.link.level(dt_days),
+        "dt_days": None if trace.search.link.rule.static else dt_days,
+        "level": trace.search.link.level(dt_days),
         "key": judgement.key,
         "wanted": judgement.wanted,
         "found": judgement.found,
@@ -111,12 +112,12 @@ def judge(trace: Trace, candidate: Candidate) -> Judgement:
     for chosen in trace.chosen:
         if chosen.candidate is candidate:
             return Judgement(
-                "chosen", "matches and is the nearest" if not trace.link.rule.static else "is valid"
+                "chosen", "matches and is the nearest" if not trace.search.link.rule.static else "is valid"
             )
-    lacking = [tag for tag in trace.tags if tag not in candidate.sources]
+    lacking = [tag for tag in trace.search.tags if tag not in candidate.sources]
     if lacking:
         return Judgement("product", f"gives no {lacking[0]}")
-    failure = first_failure(trace.link.rule.when, candidate.subject.value)
+    failure = first_failure(trace.search.link.rule.when, candidate.traits.value)
     if failure is not None:
         return Judgement(
             "condition",
@@ -125,8 +126,8 @@ def judge(trace: Trace, candidate: Candidate) -> Judgement:
             failure.expected,
             "" if failure.found is None else str(failure.found),
         )
-    for name, wanted in zip(trace.link.match, trace.key, strict=True):
-        found = candidate.subject.comparable[name]
+    for name, wanted in zip(trace.search.link.match, trace.search.key, strict=True):
+        found = candidate.traits.comparable[name]
         if wanted is None or found != wanted:
             theirs, ours = _value(found), _value(wanted)
             return Judgement("key", f"has {name} {theirs}, the AB has {ours}", name, ours, theirs)
@@ -136,7 +137,7 @@ def judge(trace: Trace, candidate: Candidate) -> Judgement:
 
 
 def _judge_time(trace: Trace, candidate: Candidate) -> Judgement:
-    link = trace.link
+    link = trace.search.link
     dt_days = round(candidate.mjd - trace.mjd, DT_DECIMALS)
     if link.rule.static:
         if candidate.mjd > trace.mjd:
@@ -154,41 +155,41 @@ def _judge_time(trace: Trace, candidate: Candidate) -> Judgement:
     return Judgement("farther", f"matches, but at {_apart(dt_days)} it is no nearer than the one chosen")
 
 
-def why_missing(trace: Trace, subject: Subject) -> str:
+def why_missing(trace: Trace, first: Frame) -> str:
     """Return the sentence that says why nothing was found: the nearest candidate and what it failed on."""
-    what = " and ".join(trace.tags)
-    if None in trace.key:
-        name = trace.link.match[trace.key.index(None)]
-        return f"no {what}: the header of {subject.frame.name} has no {name}, which must match"
+    what = " and ".join(trace.search.tags)
+    if None in trace.search.key:
+        name = trace.search.link.match[trace.search.key.index(None)]
+        return f"no {what}: the header of {first.name} has no {name}, which must match"
     found = next(_by_merit(trace), None)
     if found is None:
-        where = "static tables" if trace.link.rule.static else "masters or ABs of this batch"
+        where = "static tables" if trace.search.link.rule.static else "masters or ABs of this batch"
         return f"no {what}: there is none among the {where}"
     return f"no {what}: the nearest, {found.name}, {judge(trace, found).sentence}"
 
 
 def _by_merit(trace: Trace) -> Iterator[Candidate]:
     """Give what came nearest to being chosen: what matches, what would match, anything; by time each."""
-    pool = trace.link.pool
-    for shelf in (pool.usable(trace.tags, trace.key), pool.defective(trace.tags, trace.key), pool.all):
+    pool = trace.search.link.pool
+    for shelf in (trace.search.shelf, pool.defective(trace.search.tags, trace.search.key), pool.all):
         chosen = [chosen.candidate for chosen in trace.chosen]
         yield from (candidate for candidate in shelf.outward(trace.mjd) if candidate not in chosen)
 
 
 def _listed(trace: Trace) -> list[Candidate]:
     """Return the candidates to be told of: chosen ones, the nearest matching ones, the nearest others."""
-    pool = trace.link.pool
-    matching = pool.usable(trace.tags, trace.key).outward(trace.mjd)
+    pool, search = trace.search.link.pool, trace.search
+    defective = pool.defective(search.tags, search.key)
     candidates = [chosen.candidate for chosen in trace.chosen]
-    candidates += islice(matching, _LISTED_MATCHING)
-    candidates += islice(pool.defective(trace.tags, trace.key).outward(trace.mjd), _LISTED_MATCHING)
+    candidates += islice(search.shelf.outward(trace.mjd), _LISTED_MATCHING)
+    candidates += islice(defective.outward(trace.mjd), _LISTED_MATCHING)
     candidates += islice(pool.all.outward(trace.mjd), LISTED)
     unique = {id(candidate): candidate for candidate in candidates}
     return list(unique.values())[:LISTED]
 
 
-def _text(subject: Subject, name: str) -> str:
-    value = subject.value(name)
+def _text(first: Frame, rules: Rules, name: str) -> str:
+    value = value_of(first, rules.aliases, name)
     return "" if value is None else str(value)
 
 

@@ -40,6 +40,8 @@ class Group:
     frames
         In order of time, those of the primary class first; the first one names the AB and speaks for the
         group.
+    traits
+        Those of the first frame.
     mjd_mod
         Time for matching: mean over the frames of MJD-OBS + EXPTIME/2, days, rounded to 1e-8 (about 1 ms).
     exclusion, exclusion_reason
@@ -110,8 +112,8 @@ class Grouping:
         for frame in members:
             key: Hashable = frame.name
             if not alone:
-                subject = Subject(frame, self._rules.aliases, task.group_by)
-                key = (frame.night, primary[frame.raw_class], *subject.comparable.values())
+                values = (value_of(frame, self._rules.aliases, name) for name in task.group_by)
+                key = (frame.night, primary[frame.raw_class], *map(comparable, values))
             by_key.setdefault(key, []).append(frame)
         groups = (_ordered(task, group) for group in by_key.values())
         return sorted(
@@ -120,9 +122,7 @@ class Grouping:
         )
 
     def _wanted(self, task: Task, frame: Frame) -> bool:
-        return not task.where or (
-            first_failure(task.where, Subject(frame, self._rules.aliases, ()).value) is None
-        )
+        return not task.where or first_failure(task.where, self._reader.of(frame).value) is None
 
     def _group(self, task: Task, frames: tuple[Frame, ...], templates: _Templates) -> Group:
         traits = self._reader.of(frames[0])
@@ -171,6 +171,17 @@ class Grouping:
         if rule.tasks and not any(traits.raw_class in task.raw for task in tasks):
             return False
         return first_failure(rule.when, traits.value) is None
+
+
+def _ordered(task: Task, frames: list[Frame]) -> tuple[Frame, ...]:
+    """Return the frames an AB takes, the primary class first; none when there is no frame of that class."""
+    taken: list[Frame] = []
+    for raw_class, wanted in task.set_of(frames[0].raw_class).items():
+        of_class = [frame for frame in frames if frame.raw_class == raw_class]
+        if not (of_class or taken):
+            return ()
+        taken += of_class[: wanted.maximum]
+    return tuple(taken)
 
 
 def _deciding(rules: Rules, task: Task) -> tuple[str, ...]:

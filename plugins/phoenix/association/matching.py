@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from phoenix.association.candidates import Candidate, Pool, Shelf
-from phoenix.association.subject import Key
+from phoenix.association.traits import Key
 from phoenix.config.rules import Association, TimeRule
 
 #: dt of different ABs must not differ by the last bits of an MJD: 1e-6 d is 86 ms.
@@ -14,8 +15,7 @@ DT_DECIMALS = 6
 _NEVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """A calibration taken: candidate, level and signed distance in time (calibration minus group, days)."""
 
     candidate: Candidate
@@ -23,43 +23,21 @@ class Chosen:
     dt_days: float
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How one association of one AB was decided; enough to tell the reasons for every candidate later.
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """An association rule with the calibrations it can choose from.
 
     Attributes
     ----------
-    tags
-        PRO.CATG that are taken together.
-    key
-        Values of the match keys in the AB.
-    mjd, segment
-        The group's time, and the breakpoints before and after it, days.
-    chosen
-        Empty when there was none.
+    match
+        Names that must be equal.
+    levels
+        (reach in days, level), the nearest first.
     """
-
-    link: Link
-    tags: tuple[str, ...]
-    key: Key
-    mjd: float
-    segment: tuple[float, float]
-    chosen: tuple[Chosen, ...]
-
-    @property
-    def missing(self) -> bool:
-        """Whether less was found than the rule demands."""
-        return len(self.chosen) < self.link.rule.minimum
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An association rule with the calibrations it can choose from."""
 
     rule: Association
     match: tuple[str, ...]
     pool: Pool
-    #: (reach in days, level), the nearest first.
     levels: tuple[tuple[float, int], ...]
 
     @property
@@ -76,14 +54,57 @@ class Link:
         return None if self.levels else 0
 
 
-def decide(link: Link, tags: tuple[str, ...], key: Key, mjd: float, segment: tuple[float, float]) -> Trace:
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What an association looks for on behalf of all groups of one setting.
+
+    Attributes
+    ----------
+    tags
+        PRO.CATG that are taken together.
+    key
+        Values of the match keys.
+    shelf
+        The usable calibrations that match, whatever their time.
+    """
+
+    link: Link
+    tags: tuple[str, ...]
+    key: Key
+    shelf: Shelf
+
+
+class Trace(NamedTuple):
+    """How one association of one AB was decided; enough to tell the reasons for every candidate later.
+
+    Attributes
+    ----------
+    mjd, segment
+        The group's time, and the breakpoints before and after it, days.
+    chosen
+        Empty when there was none.
+    """
+
+    search: Search
+    mjd: float
+    segment: tuple[float, float]
+    chosen: tuple[Chosen, ...]
+
+    @property
+    def missing(self) -> bool:
+        """Whether less was found than the rule demands."""
+        return len(self.chosen) < self.search.link.rule.minimum
+
+
+def search_for(link: Link, tags: tuple[str, ...], key: Key) -> Search:
+    """Return the search for calibrations of a key; a missing value matches nothing."""
+    return Search(link, tags, key, Shelf() if None in key else link.pool.usable(tags, key))
+
+
+def decide(search: Search, mjd: float, segment: tuple[float, float]) -> Trace:
     """Choose the calibrations of an association for a group."""
-    chosen: tuple[Chosen, ...] = ()
-    if None not in key:
-        shelf = link.pool.usable(tags, key)
-        if shelf.times:
-            chosen = _valid(shelf, mjd) if link.rule.static else _nearest(link, shelf, mjd, segment)
-    return Trace(link, tags, key, mjd, segment, chosen)
+    choose = _valid if search.link.rule.static else _nearest
+    return Trace(search, mjd, segment, choose(search, mjd, segment) if search.shelf.times else ())
 
 
 def segment_of(mjd: float, breakpoints: tuple[float, ...]) -> tuple[float, float]:
@@ -93,23 +114,25 @@ def segment_of(mjd: float, breakpoints: tuple[float, ...]) -> tuple[float, float
     return bounds[index - 1], bounds[index]
 
 
-def _valid(shelf: Shelf, mjd: float) -> tuple[Chosen, ...]:
+def _valid(search: Search, mjd: float, _segment: tuple[float, float]) -> tuple[Chosen, ...]:
     """Take the static table that became valid last before the group; of equal ones the first name."""
-    index = bisect_right(shelf.times, mjd)
+    times = search.shelf.times
+    index = bisect_right(times, mjd)
     if index == 0:
         return ()
-    return (Chosen(shelf.candidates[bisect_left(shelf.times, shelf.times[index - 1])], 0, 0.0),)
+    return (Chosen(search.shelf.candidates[bisect_left(times, times[index - 1])], 0, 0.0),)
 
 
-def _nearest(link: Link, shelf: Shelf, mjd: float, segment: tuple[float, float]) -> tuple[Chosen, ...]:
+def _nearest(search: Search, mjd: float, segment: tuple[float, float]) -> tuple[Chosen, ...]:
     taken: list[Chosen] = []
+    link = search.link
     wanted = max(1, link.rule.minimum)
-    reach = link.reach_days
-    for candidate in shelf.outward(mjd):
+    reach, rule = link.reach_days, link.rule.time
+    for candidate in search.shelf.outward(mjd):
         dt_days = round(candidate.mjd - mjd, DT_DECIMALS)
         if abs(dt_days) > reach:
             break
-        if time_refused(link.rule.time, dt_days) or not segment[0] <= candidate.mjd < segment[1]:
+        if time_refused(rule, dt_days) or not segment[0] <= candidate.mjd < segment[1]:
             continue
         taken.append(Chosen(candidate, link.level(dt_days) or 0, dt_days))
         if len(taken) == wanted:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable
 from functools import cache
 from itertools import product
 from string import Formatter
 
-from phoenix.association.subject import Subject, comparable
+from phoenix.association.traits import Traits, comparable
 from phoenix.config.rules import Rules
 from phoenix.errors import AssociationError
 
@@ -30,77 +30,71 @@ class Words:
         for classification in rules.classification:
             for word, value in classification.tags.items():
                 self._tags.setdefault(word, set()).add(value)
-        #: Keywords and aliases the splits depend on.
-        self.keys = tuple(dict.fromkeys(key for key, _ in self._splits.values()))
-        self._expanded: dict[tuple[Hashable, ...], tuple[str, ...]] = {}
 
-    def expand(self, template: str, subject: Subject) -> tuple[str, ...]:
-        """Return the categories a template stands for, for the group or calibration of that subject.
+    def expand(self, template: str, traits: Traits, where: str) -> tuple[str, ...]:
+        """Return the categories a template stands for, for frames of these traits.
+
+        Parameters
+        ----------
+        where : str
+            The file errors are about.
 
         Raises
         ------
         AssociationError
             If a header value has no words in the rules, or the frame lacks a tag.
         """
-        names = _words_of(template)
-        if not names:
-            return (template,)
-        key = (template, *(self._deciding(name, subject) for name in names))
-        if key not in self._expanded:
-            self._expanded[key] = tuple(catg for (catg,) in self.together((template,), subject))
-        return self._expanded[key]
+        return tuple(catg for (catg,) in self.together((template,), traits, where))
 
-    def together(self, templates: tuple[str, ...], subject: Subject) -> Iterator[tuple[str, ...]]:
-        """Give the templates filled with the same values of their words, one tuple for each combination."""
-        names = tuple(dict.fromkeys(name for template in templates for name in _words_of(template)))
-        for values in product(*(self._values(name, subject) for name in names)):
-            filled = dict(zip(names, values, strict=True))
-            yield tuple(template.format_map(filled) for template in templates)
+    def together(self, templates: tuple[str, ...], traits: Traits, where: str) -> list[tuple[str, ...]]:
+        """Return the templates filled with the same values of their words, a tuple for each combination."""
+        names = _words_of(*templates)
+        return _filled(templates, names, (self._values(name, traits, where) for name in names))
 
     def possible(self, template: str) -> tuple[tuple[str, ...], ...]:
         """Return all expansions a template can have, whatever the frame."""
         names = _words_of(template)
-        choices: list[list[tuple[str, ...]]] = [
-            list(self._splits[name][1].values())
+        choices = (
+            self._splits[name][1].values()
             if name in self._splits
-            else [(value,) for value in sorted(self._tags.get(name, ()))]
+            else [(value,) for value in sorted(self._tags[name])]
             for name in names
-        ]
+        )
         expansions = (
-            tuple(
-                template.format_map(dict(zip(names, values, strict=True))) for values in product(*combination)
-            )
-            for combination in product(*choices)
+            tuple(catg for (catg,) in _filled((template,), names, values)) for values in product(*choices)
         )
         return tuple(dict.fromkeys(expansions))
 
-    def _deciding(self, name: str, subject: Subject) -> Hashable:
-        if name in self._splits:
-            return comparable(subject.value(self._splits[name][0]))
-        return subject.frame.tags.get(name)
-
-    def _values(self, name: str, subject: Subject) -> tuple[str, ...]:
-        decided = self._deciding(name, subject)
+    def _values(self, name: str, traits: Traits, where: str) -> tuple[str, ...]:
         if name not in self._splits:
-            if decided is None:
+            if name not in traits.tags:
                 raise AssociationError(
-                    subject.frame.path,
-                    f"its class {subject.frame.raw_class} gives no {name}",
+                    where,
+                    f"its class {traits.raw_class} gives no {name}",
                     f"a tag {name} in its classification",
                     "add it to the rules",
                 )
-            return (str(decided),)
+            return (traits.tags[name],)
         key, values = self._splits[name]
+        decided: Hashable = traits.comparable[key]
         if decided not in values:
             raise AssociationError(
-                subject.frame.path,
-                f"{key} is {subject.value(key)!r}, for which the split {{{name}}} has no values",
+                where,
+                f"{key} is {traits.value(key)!r}, for which the split {{{name}}} has no values",
                 f"one of {', '.join(map(str, values))}",
                 "mend the header, or the split in the rules",
             )
         return values[decided]
 
 
+def _filled(
+    templates: tuple[str, ...], names: tuple[str, ...], values: Iterable[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    combinations = (dict(zip(names, chosen, strict=True)) for chosen in product(*values))
+    return [tuple(template.format_map(words) for template in templates) for words in combinations]
+
+
 @cache
-def _words_of(template: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for _, name, _, _ in Formatter().parse(template) if name))
+def _words_of(*templates: str) -> tuple[str, ...]:
+    parsed = (name for template in templates for _, name, _, _ in Formatter().parse(template))
+    return tuple(dict.fromkeys(name for name in parsed if name))

@@ -100,23 +100,23 @@ def test_order_does_not_matter_and_every_choice_is_the_best(run, header_set, ran
     assert len(raws) == len(set(raws))
     for block in result.blocks:
         for trace in block.traces:
-            if not trace.link.rule.static:
+            if not trace.search.link.rule.static:
                 assert_best(block, trace, broken)
 
 
 def assert_best(block, trace, broken) -> None:
     """Compare a choice with a plain search over all candidates."""
-    reach = max(level.within.total_seconds() / 86400 for level in trace.link.rule.levels)
+    reach = max(level.within.total_seconds() / 86400 for level in trace.search.link.rule.levels)
     fitting = []
-    for candidate in trace.link.pool.all.candidates:
-        lookup = candidate.subject.comparable
+    for candidate in trace.search.link.pool.all.candidates:
+        lookup = candidate.traits.comparable
         equal = all(
-            lookup[name] is not None and lookup[name] == block.group.subject.comparable[name]
-            for name in trace.link.match
+            lookup[name] is not None and lookup[name] == block.group.traits.comparable[name]
+            for name in trace.search.link.match
         )
         dt = candidate.mjd - block.ab.mjd_obs_mod
         crosses = any(min(candidate.mjd, trace.mjd) < b <= max(candidate.mjd, trace.mjd) for b in broken)
-        complete = all(tag in candidate.sources for tag in trace.tags)
+        complete = all(tag in candidate.sources for tag in trace.search.tags)
         if equal and complete and not candidate.defect and abs(round(dt, 6)) <= reach and not crosses:
             fitting.append((abs(dt), candidate.mjd, candidate.status != "REAL", candidate.name))
     chosen = [
@@ -124,6 +124,6 @@ def assert_best(block, trace, broken) -> None:
         for c in trace.chosen
     ]
     assert chosen == sorted(fitting)[:1]
-    mcalibs = [m for m in block.ab.mcalibs if m.tag in trace.tags]
+    mcalibs = [m for m in block.ab.mcalibs if m.tag in trace.search.tags]
     assert len({m.dt_days for m in mcalibs}) <= 1
     assert bool(chosen) == bool(mcalibs)

@@ -16,7 +16,7 @@ from phoenix.association.oca.steps import Step, associations, grouping, recipe
 from phoenix.association.oca.tokens import OcaError
 from phoenix.association.oca.tree import Oca, Organisation
 from phoenix.association.oca.vocabulary import Vocabulary, compared_values
-from phoenix.association.subject import Subject
+from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
 from phoenix.config.instrument import Instrument
 from phoenix.config.rules import Association as OurAssociation
@@ -135,17 +135,17 @@ def _calibrations(
         raw_class=given.name,
         tags=given.tags,
     )
-    subject = Subject(frame, rules.aliases, ())
+    traits = TraitsReader(rules.aliases, names_asked(rules)).of(frame)
     return {
         catg: association
         for association in task.associate
-        for catg in _expanded(association.catg, subject, words)
+        for catg in _expanded(association.catg, traits, words)
     }
 
 
-def _expanded(template: str, subject: Subject, words: Words) -> tuple[str, ...]:
+def _expanded(template: str, traits: Traits, words: Words) -> tuple[str, ...]:
     try:
-        return words.expand(template, subject)
+        return words.expand(template, traits, "")
     except AssociationError:
         # The header was made with no more keywords than classification needs: take what may be meant.
         return tuple(catg for choice in words.possible(template) for catg in choice)
