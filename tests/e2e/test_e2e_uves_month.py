@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +153,39 @@ def test_linetools_reads_what_astropy_reads(spectra: list[Path]) -> None:
         good = spectrum.sig.value > 0
         ours = np.isin(table["WAVE"][0].to_value(u.AA), spectrum.wavelength.to_value(u.AA)[good])
         np.testing.assert_allclose(spectrum.flux.value[good], table["FLUX"][0].value[ours], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def stilts() -> Callable[[Path, str], list[dict[str, str]]]:
+    """STILTS from Debian in an image of its own: shares no code with us, astropy or CFITSIO."""
+    image = "phoenix-oracle-stilts"
+    folder = Path(__file__).resolve().parents[2] / "docker" / "oracles" / "stilts"
+    subprocess.run(["docker", "build", "--quiet", "--tag", image, str(folder)], check=True)
+
+    def run(path: Path, command: str) -> list[dict[str, str]]:
+        mount = f"type=bind,source={path.parent},target=/archive,readonly"
+        call = ["docker", "run", "--rm", "--network", "none", "--mount", mount, image]
+        table = [*call, "tpipe", f"in=/archive/{path.name}", f"cmd={command}", "ofmt=csv"]
+        result = subprocess.run(table, capture_output=True, text=True, check=True)
+        return list(csv.DictReader(result.stdout.splitlines()))
+
+    return run
+
+
+def test_stilts_reads_what_astropy_reads(
+    spectra: list[Path], stilts: Callable[[Path, str], list[dict[str, str]]]
+) -> None:
+    for path in spectra[:2]:
+        table = QTable.read(path, hdu=1)
+        columns = {row["Name"]: row for row in stilts(path, "stats Name NGood Minimum Maximum")}
+        meanings = {row["Name"]: row["Utype"] for row in stilts(path, "meta Name Utype")}
+        assert list(columns) == table.colnames
+        assert meanings["FLUX"] == "spec:Data.FluxAxis.Value"
+        for name, row in columns.items():
+            values = np.asarray(table[name][0])
+            assert int(row["NGood"]) == fits.getval(path, "NELEM", ext=1) == len(values)
+            np.testing.assert_allclose(float(row["Minimum"]), values.min(), rtol=1e-6)
+            np.testing.assert_allclose(float(row["Maximum"]), values.max(), rtol=1e-6)
 
 
 def test_fitsverify_and_our_checks_find_nothing(month: Month) -> None:
