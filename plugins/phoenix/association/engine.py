@@ -8,12 +8,13 @@ candidates for later tasks at once: their masters are virtual until the recipes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from phoenix.association.assemble import Assembler
 from phoenix.association.candidates import Candidate, Pool, sets_of_masters
-from phoenix.association.grouping import Group, Grouping, LeftOut
+from phoenix.association.grouping import NO_TIME, Group, Grouping, LeftOut
 from phoenix.association.matching import Link, Search, Trace, decide, search_for, segment_of
 from phoenix.association.naming import ab_name
 from phoenix.association.traits import Traits, TraitsReader, names_asked
@@ -176,9 +177,13 @@ class _Engine:
         if not isinstance(catg, str):
             return
         static = frame.kind is FrameKind.STATIC
+        mjd = frame.mjd_obs if static else frame.mjd_mid
+        if not math.isfinite(mjd):
+            self._left_out.append(LeftOut(frame.path, "", NO_TIME, "MJD-OBS or EXPTIME is not a number"))
+            return
         candidate = Candidate(
             name=frame.name,
-            mjd=round(frame.mjd_obs if static else frame.mjd_mid, 8),
+            mjd=round(mjd, 8),
             status=McalibStatus.STATIC if static else McalibStatus.REAL,
             traits=self._reader.of(frame),
             sources={catg: frame.path},

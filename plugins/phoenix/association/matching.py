@@ -132,7 +132,9 @@ def _nearest(search: Search, mjd: float, segment: tuple[float, float]) -> tuple[
         dt_days = round(candidate.mjd - mjd, DT_DECIMALS)
         if abs(dt_days) > reach:
             break
-        if time_refused(rule, dt_days) or not segment[0] <= candidate.mjd < segment[1]:
+        if not segment[0] <= candidate.mjd < segment[1]:
+            continue
+        if rule is not TimeRule.CLOSEST and time_refused(rule, dt_days):
             continue
         taken.append(Chosen(candidate, link.level(dt_days) or 0, dt_days))
         if len(taken) == wanted:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 #: A header value as FITS knows it. Keywords are written dotted: ``DPR.CATG``, ``MJD-OBS``.
 Value = str | int | float | bool
@@ -33,7 +34,12 @@ def night_of(mjd: float) -> str:
     mjd : float
         Modified Julian Date, UTC, days.
     """
-    return (_MJD_EPOCH + timedelta(days=math.floor(mjd - 0.5))).isoformat()
+    return _evening(math.floor(mjd - 0.5))
+
+
+@lru_cache(maxsize=4096)
+def _evening(day: int) -> str:
+    return (_MJD_EPOCH + timedelta(days=day)).isoformat()
 
 
 def night_begins(night: str) -> float:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders_uves import BLUE, RED, Nights, Setting, rules, tables
+from builders_uves import BLUE, RED, Nights, Setting, master, rules, tables
 from phoenix.config.rules import Preselection
 from phoenix.errors import AssociationError, ConfigError, UsageError
 
@@ -131,8 +131,12 @@ def test_preselection_and_duplicates_keep_frames_out_with_a_code(run) -> None:
 
 def test_a_time_that_is_no_number_keeps_a_frame_out(run) -> None:
     frames = Nights().science()
-    result = run([*frames, replace(frames[0], name="x", exptime_s=float("nan"))])
-    assert [(out.code, out.path) for out in result.left_out] == [("NO_TIME", frames[0].path)]
+    timeless = replace(master("MASTER_BIAS_BLUE", frames[0].mjd_obs, BLUE), mjd_obs=float("nan"))
+    result = run([*frames, replace(frames[0], name="x", exptime_s=float("nan")), timeless])
+    assert [(out.code, out.path) for out in result.left_out] == [
+        ("NO_TIME", frames[0].path),
+        ("NO_TIME", timeless.path),
+    ]
 
 
 def test_a_bad_archive_name_costs_its_own_ab_only(run) -> None:

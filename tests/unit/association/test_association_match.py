@@ -228,8 +228,10 @@ def test_values_are_compared_as_header_values(run) -> None:
     logical = master("MASTER_BIAS_BLUE", mid + 0.1, BLUE, DET__CHIPS=True)
     (block,) = run([*frames, logical], rules=with_science(BIAS)).blocks
     assert "has chips T, the AB has 1" in block.ab.missing[0].reason
-    (block,) = run([*frames, master("MASTER_BIAS_BLUE", mid, BLUE)], rules=with_science(BIAS)).blocks
-    assert block.ab.completeness == "COMPLETE"
+    noisy = master("MASTER_BIAS_BLUE", mid, BLUE, DET__WIN1__BINX=2.0000000001, DET__CHIPS=1.0)
+    (block,) = run([*frames, logical, noisy], rules=with_science(BIAS)).blocks
+    assert [m.source for m in block.ab.mcalibs] == [noisy.path]
+    assert dict(block.ab.match_keys)["binx"] == "2"
 
 
 def test_every_reason_is_told(run) -> None:
@@ -267,3 +269,21 @@ def test_an_explanation_stays_readable_among_hundreds(run) -> None:
     assert told["candidates_not_listed"] == 299 - LISTED
     assert told["candidates"][0]["dt_days"] == 0.15
     assert {c["failed_on"] for c in told["candidates"]} == {"", "farther", "key"}
+
+
+def test_two_missing_values_are_not_equal(run) -> None:
+    frames = Nights().science(DET__WIN1__BINX=None)
+    keyless = master("MASTER_BIAS_BLUE", frames[0].mjd_mid, BLUE)
+    keyless = replace(keyless, keywords={k: v for k, v in keyless.keywords.items() if k != "DET.WIN1.BINX"})
+    (block,) = run([*frames, keyless], rules=with_science(BIAS)).blocks
+    assert block.ab.mcalibs == ()
+    assert [c["failed_on"] for c in reasons(block, "MASTER_BIAS_{chip}")["candidates"]] == ["key"]
+
+
+def test_frames_that_differ_in_type_alone_are_told_apart(run) -> None:
+    frames = Nights().science()
+    mid = frames[0].mjd_mid
+    logical = master("MASTER_BIAS_BLUE", mid, BLUE, DET__CHIPS=True)
+    number = master("MASTER_BIAS_BLUE", mid + 0.1, BLUE, DET__CHIPS=1)
+    (block,) = run([logical, number, *frames], rules=with_science(BIAS)).blocks
+    assert [m.source for m in block.ab.mcalibs] == [number.path]

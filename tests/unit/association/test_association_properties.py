@@ -27,6 +27,7 @@ DAMAGE = st.sampled_from(
         ("OBS.ID", None),
         ("DET.CHIPS", None),
         ("DET.CHIPS", 3),
+        ("DET.CHIPS", True),
         ("DET.WIN1.BINX", None),
         ("DET.WIN1.BINX", "2"),
         ("DET.READ.SPEED", True),
@@ -48,6 +49,8 @@ TEMPLATES = st.tuples(
     st.integers(0, 2),
     st.integers(1, 2000),
 )
+#: First frame, and every how many frames after it, that gets the damage: one alone, some, or all.
+BLOWS = st.tuples(st.integers(0, 20), st.sampled_from([1, 2, 1000]), DAMAGE)
 MASTERS = st.tuples(
     st.sampled_from(["MASTER_BIAS", "ORDER_TABLE", "MASTER_FLAT", "LINE_TABLE"]),
     st.sampled_from(SETTINGS),
@@ -64,8 +67,8 @@ def header_sets(draw):
         nights.clock += timedelta(minutes=minutes)
         nights.template(catg, dpr_type, setting, count, planned=count + lost)
     frames = list(nights.frames)
-    for index, (key, value) in draw(st.lists(st.tuples(st.integers(0, 60), DAMAGE), max_size=4)):
-        if index < len(frames):
+    for first, step, (key, value) in draw(st.lists(BLOWS, max_size=4)):
+        for index in range(first, len(frames), step):
             kept = {k: v for k, v in frames[index].keywords.items() if k != key}
             frames[index] = replace(frames[index], keywords=kept if value is None else {**kept, key: value})
     masters = [
