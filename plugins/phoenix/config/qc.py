@@ -50,9 +50,9 @@ class Parameter(Strict):
     label: str = Field(default="", description="short name in pictures, e.g. S/N; default: the name")
     unit: str = ""
     product: str | None = Field(default=None, description="PRO.CATG, may hold {words}")
-    keyword: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
-        default=(), description="dotted; the first of a list that is present counts"
-    )
+    keyword: Annotated[
+        tuple[str, ...], BeforeValidator(_alternatives, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(default=(), description="dotted; the first of a list that is present counts")
     measure: str | None = None
     optional: bool = Field(default=False, description="not a problem when the recipe wrote no such product")
     thresholds: tuple[Threshold, ...] = ()

@@ -179,9 +179,9 @@ class Expected(Strict):
     """A product the recipe must write, perhaps only if a calibration was associated."""
 
     catg: str
-    needs: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
-        default=(), description="PRO.CATG of the associations it depends on, one or a list"
-    )
+    needs: Annotated[
+        tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(default=(), description="PRO.CATG of the associations it depends on, one or a list")
 
 
 def _expected(value: Any) -> Any:
