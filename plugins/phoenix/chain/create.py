@@ -60,7 +60,7 @@ class NightCreation:
             (len(self.left_out), "frames left out"),
             (len(self.errors), "errors"),
         ]
-        return f"{self.night}: " + ", ".join(f"{count} {word}" for count, word in counts if count)
+        return ", ".join(f"{count} {word}" for count, word in counts if count) or "no ABs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Creation:
         return [error for night in self.nights for error in night.errors]
 
     def __str__(self) -> str:
-        lines = [str(night) for night in self.nights]
+        many = len(self.nights) > 1
+        lines = [f"{night.night}: {night}" if many else str(night) for night in self.nights]
         if self.pending_again:
             lines.append(f"{len(self.pending_again)} ABs run again, for one they depend on was replaced")
         return "; ".join(lines) or "no nights"

@@ -16,6 +16,7 @@ from phoenix.cli.explained import explained
 from phoenix.cli.output import Format, FormatOption, show
 from phoenix.model.ab import Tree
 from phoenix.model.batch import BatchKey, BatchState
+from phoenix.model.report import printable
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import AbRepository, AbState
 from phoenix.store.batches import BatchRepository
@@ -78,7 +79,13 @@ def list_(
             ]
         else:
             states = abs_.states(BatchRepository(session).find(release, key).id, task, night)
-    show([_line(state) for state in states], output, "ABs", "no ABs: phoenix ab create")
+    show(
+        [_line(state) for state in states],
+        output,
+        "ABs",
+        "no ABs: phoenix ab create",
+        columns=("AB", "task", "setting", "level", "outcome", "reason"),
+    )
 
 
 @app.command("left-out")
@@ -132,7 +139,12 @@ def verify(release: Release, key: Key, output: FormatOption = Format.TABLE) -> N
     rows = [
         {"AB": each.name, "night": each.night, "what": each.what, "diff": each.diff} for each in differences
     ]
-    show(rows, output, "Differences", "all stored ABs are as the rules make them")
+    nothing = "all stored ABs are as the rules make them"
+    show(rows, output, "Differences", nothing, columns=("AB", "night", "what"))
+    if output is Format.TABLE:
+        for each in differences:
+            if each.diff:
+                typer.echo("\n".join(["", *map(printable, each.diff.splitlines())]))
     raise typer.Exit(1 if differences else 0)
 
 

@@ -95,7 +95,7 @@ def receipts(
     with get_database().transaction() as session:
         scope = Scope(release, key) if release else None
         rows = [_row(receipt) for receipt in Receipts(session).all(scope, history)]
-    show(rows, output, empty="no receipts")
+    show(rows, output, empty="no receipts", columns=("arcfile", "version", "status", "origfile", "remark"))
 
 
 @app.command()

@@ -80,7 +80,9 @@ def list_(
                 for frame in catalogue.frames(name, kind or tuple(FrameKind), nights)
             ]
             rows = [_row(frame) for frame in frames]
-    show(rows, output, "Frames", "no such frames; `phoenix frames scan` fills the catalogue")
+    nothing = "no such frames; `phoenix frames scan` fills the catalogue"
+    columns = () if problems else ("frame", "night", "kind", "class", "exptime_s")
+    show(rows, output, "Frames", nothing, columns)
 
 
 @app.command()
@@ -98,7 +100,7 @@ def orphans(instrument: InstrumentOption = None, output: FormatOption = Format.T
         }
         for frame in found
     ]
-    show(rows, output, "Frames that no rule classifies", "every frame has its class")
+    show(rows, output, "Frames that no rule classifies", "every frame has its class", columns=("path", "why"))
     sys.exit(1 if rows else 0)
 
 
@@ -110,7 +112,7 @@ def _instruments(instrument: str | None) -> list[str]:
 def _row(frame: Frame) -> dict[str, Any]:
     return {
         "frame": frame.name,
-        "night": frame.night if frame.mjd_obs else "",
+        "night": "" if frame.kind is FrameKind.STATIC else frame.night,
         "kind": frame.kind.value,
         "class": frame.raw_class,
         "exptime_s": frame.exptime_s,

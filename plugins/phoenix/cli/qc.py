@@ -62,7 +62,13 @@ def score(release: Release, key: Key, night: Night = None, output: FormatOption 
         }
         for one in found
     ]
-    show(rows, output, title=f"Scores of {release} {key}", empty="no QC yet: phoenix qc measure makes it")
+    show(
+        rows,
+        output,
+        title=f"Scores of {release} {key}",
+        empty="no QC yet: phoenix qc measure makes it",
+        columns=("AB", "task", "green", "red", "grey", "not made", "reds"),
+    )
     raise typer.Exit(1 if any(one.reds or one.failure for one in found) else 0)
 
 

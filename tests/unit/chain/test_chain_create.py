@@ -78,7 +78,7 @@ def test_a_night_is_stored_with_masters_of_its_neighbour(stream: Stream) -> None
     science = [state for state in stream.states().values() if state.task == "science"]
     assert [state.level for state in science] == [1, 1]
     assert any("2019-03-05T10:02" in name for name in science[0].waits_for)
-    assert str(creation) == "2019-03-06: 7 ABs, 7 created"
+    assert str(creation) == "7 ABs, 7 created"
     told = stream.trees.explanation("UVES_R3", NIGHTS[1], science[0].name)
     assert [each["result"] for each in told["associations"]] == ["chosen"] * 6
 
