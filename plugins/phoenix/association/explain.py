@@ -32,7 +32,7 @@ class Judgement:
     Attributes
     ----------
     code
-        ``chosen``, or what it failed on first: ``product``, ``condition``, ``key``, ``defect``,
+        ``chosen``, or what it failed on first: ``key``, ``condition``, ``product``, ``defect``,
         ``time_rule``, ``validity``, ``breakpoint``, ``range``, ``farther``.
     sentence
         The same for people, to be read after the candidate's name.
@@ -114,9 +114,11 @@ def judge(trace: Trace, candidate: Candidate) -> Judgement:
             return Judgement(
                 "chosen", "matches and is the nearest" if not trace.search.link.rule.static else "is valid"
             )
-    lacking = [tag for tag in trace.search.tags if tag not in candidate.sources]
-    if lacking:
-        return Judgement("product", f"gives no {lacking[0]}")
+    for name, wanted in zip(trace.search.link.match, trace.search.key, strict=True):
+        found = candidate.traits.comparable[name]
+        if wanted is None or found != wanted:
+            theirs, ours = _value(found), _value(wanted)
+            return Judgement("key", f"has {name} {theirs}, the AB has {ours}", name, ours, theirs)
     failure = first_failure(trace.search.link.rule.when, candidate.traits.value)
     if failure is not None:
         return Judgement(
@@ -126,11 +128,9 @@ def judge(trace: Trace, candidate: Candidate) -> Judgement:
             failure.expected,
             "" if failure.found is None else str(failure.found),
         )
-    for name, wanted in zip(trace.search.link.match, trace.search.key, strict=True):
-        found = candidate.traits.comparable[name]
-        if wanted is None or found != wanted:
-            theirs, ours = _value(found), _value(wanted)
-            return Judgement("key", f"has {name} {theirs}, the AB has {ours}", name, ours, theirs)
+    lacking = [tag for tag in trace.search.tags if tag not in candidate.sources]
+    if lacking:
+        return Judgement("product", f"gives no {lacking[0]}")
     if candidate.defect:
         return Judgement("defect", f"would match but is itself {candidate.defect}")
     return _judge_time(trace, candidate)
@@ -152,7 +152,7 @@ def _judge_time(trace: Trace, candidate: Candidate) -> Judgement:
         return Judgement("breakpoint", f"matches but lies across the breakpoint at MJD {breakpoint_:.5f}")
     if abs(dt_days) > link.reach_days:
         return Judgement("range", f"matches but is {_apart(dt_days)}, beyond {link.reach_days:g} d")
-    return Judgement("farther", f"matches, but at {_apart(dt_days)} it is no nearer than the one chosen")
+    return Judgement("farther", f"matches, but {_apart(dt_days)} is no nearer than the one chosen")
 
 
 def why_missing(trace: Trace, first: Frame) -> str:

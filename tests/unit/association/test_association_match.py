@@ -249,11 +249,11 @@ def test_every_reason_is_told(run) -> None:
     assert [(c["failed_on"], c["key"], c["wanted"], c["found"]) for c in told["candidates"]] == [
         ("", "", "", ""),
         ("farther", "", "", ""),
-        ("product", "", "", ""),
+        ("key", "chips", "1", "2"),
         ("key", "wlen", "437", "346"),
     ]
     assert told["candidates"][1]["level"] == 0
-    assert told["candidates"][1]["reason"].startswith("matches, but at 0.6")
+    assert told["candidates"][1]["reason"].startswith("matches, but 0.6")
 
 
 def test_an_explanation_stays_readable_among_hundreds(run) -> None:
