@@ -118,11 +118,13 @@ def test_every_task_of_the_run_has_a_readable_name(month: Month) -> None:
     assert nights == {"2019-03-04", "2019-03-05", "2019-03-06"}
 
 
-def test_night_without_flat_uses_its_neighbour_and_says_so(month: Month) -> None:
+def test_night_without_flat_takes_the_flat_of_the_morning_before(month: Month) -> None:
     abs_ = json.loads(month.phoenix("ab", "list", "UVES_R3", MONTH, "--format", "json").stdout)
-    levels = {ab["night"]: ab["level"] for ab in abs_ if ab["task"] == "science"}
-    assert levels["2019-03-06"] == 1
-    assert levels["2019-03-04"] == 0
+    assert not [ab for ab in abs_ if ab["night"] == "2019-03-06" and ab["task"] == "flat"]
+    name = next(ab["AB"] for ab in abs_ if ab["night"] == "2019-03-06" and ab["task"] == "science")
+    text = json.loads(month.phoenix("ab", "show", "UVES_R3", name, "--format", "json").stdout)["text"]
+    (flat,) = [line.split()[2] for line in text.splitlines() if " MASTER_FLAT_BLUE " in line]
+    assert flat.startswith("UVES.2019-03-06T10:")
 
 
 def test_velocity_and_flux_of_the_ingested_spectra_agree_with_the_truth(
