@@ -1,4 +1,4 @@
-"""The one error type users meet: it says which thing, what was found, what was expected and what to do next."""
+"""The one error type users meet: which thing, what was found, what was expected, what to do next."""
 
 from __future__ import annotations
 
