@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from phoenix.config.base import Strict
+from phoenix.config.crosscheck import Files, crosscheck
 from phoenix.config.folders import DataFolders
 from phoenix.config.instrument import Instrument
 from phoenix.config.qc import Qc
@@ -45,6 +46,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _text(loader: _UniqueKeyLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+# Dates stay text until the schema reads them: then a wrong one is told with its field.
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
 class Configuration:
@@ -112,25 +121,29 @@ class Configuration:
         return _read(self.folder / section / f"{name}.yaml", model)
 
     def check(self) -> list[ConfigError]:
-        """Read every file and return all errors, instead of raising the first."""
+        """Read every file and return all errors, instead of raising the first; those between files too."""
         errors: list[ConfigError] = []
 
-        def attempt(section: str, model: type[Strict]) -> None:
+        def readable(section: str, model: type[_Model]) -> dict[str, _Model]:
+            found = {}
             for name in self.names(section):
                 try:
-                    self._named(section, name, model)
+                    found[name] = self._named(section, name, model)
                 except ConfigError as error:
                     errors.append(error)
+            return found
 
         try:
             _ = self.site
         except ConfigError as error:
             errors.append(error)
-        attempt("instruments", Instrument)
-        attempt("rules", Rules)
-        attempt("qc", Qc)
-        attempt("releases", Release)
-        return errors
+        files = Files(
+            instruments=readable("instruments", Instrument),
+            rules=readable("rules", Rules),
+            qc=readable("qc", Qc),
+            releases=readable("releases", Release),
+        )
+        return [*errors, *crosscheck(files)]
 
 
 def _read(path: Path, model: type[_Model]) -> _Model:
@@ -147,7 +160,7 @@ def _read(path: Path, model: type[_Model]) -> _Model:
 def _parse(path: Path, _mtime_ns: int, model: type[_Model]) -> _Model:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             str(path),
             f"not valid YAML: {' '.join(str(error).split())}",
@@ -170,7 +183,8 @@ def _parse(path: Path, _mtime_ns: int, model: type[_Model]) -> _Model:
 def _explain(path: Path, error: ValidationError, model: type[Strict]) -> ConfigError:
     """Turn the first of pydantic's errors into words, and count the rest."""
     details = error.errors()
-    first = details[0]
+    # A misspelt field is unknown and leaves another one missing: its spelling is what helps.
+    first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
     context = first.get("ctx", {})
     place, found, expected = [str(part) for part in first["loc"]], first.get("input"), first["msg"]
     remedy = f"{SCHEMA_FOLDER}/{model.__name__.lower()}.json tells what may stand there"

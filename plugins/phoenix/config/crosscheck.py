@@ -1,0 +1,81 @@
+"""Checks between files: each name one file uses must be there in another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from phoenix.config.instrument import Instrument
+from phoenix.config.qc import Qc
+from phoenix.config.release import Release
+from phoenix.config.rules import Rules
+from phoenix.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that could be read, by the name of the file."""
+
+    instruments: dict[str, Instrument]
+    releases: dict[str, Release]
+    rules: dict[str, Rules]
+    qc: dict[str, Qc]
+
+
+def crosscheck(files: Files) -> Iterator[ConfigError]:
+    """Give an error for each name that leads nowhere; files that could not be read are passed over."""
+    for name, instrument in files.instruments.items():
+        yield from _named(f"instruments/{name}.yaml", "instrument", instrument.instrument, name.upper())
+        release = files.releases.get(instrument.default_release)
+        if files.releases and release is None:
+            yield _unknown(
+                f"instruments/{name}.yaml, field default_release",
+                instrument.default_release,
+                "release",
+                files.releases,
+            )
+        elif release is not None and release.instrument != instrument.instrument:
+            yield ConfigError(
+                f"instruments/{name}.yaml, field default_release",
+                f"found {instrument.default_release!r}, a release of {release.instrument}",
+                f"a release of {instrument.instrument}",
+                "mend it here, or the release's instrument",
+            )
+    for name, release in files.releases.items():
+        yield from _named(f"releases/{name}.yaml", "release", release.release, name)
+        if files.instruments and release.instrument.lower() not in files.instruments:
+            known = [instrument.instrument for instrument in files.instruments.values()]
+            yield _unknown(f"releases/{name}.yaml, field instrument", release.instrument, "instrument", known)
+    for name, rules in files.rules.items():
+        yield from _named(f"rules/{name}.yaml", "instrument", rules.instrument, name.upper())
+        if name in files.instruments:
+            recipes = files.instruments[name].recipes
+            for number, task in enumerate(rules.tasks):
+                if task.recipe not in recipes:
+                    place = f"rules/{name}.yaml, field tasks.{number}.recipe"
+                    yield _unknown(place, task.recipe, f"recipe in instruments/{name}.yaml", recipes)
+    for name, qc in files.qc.items():
+        yield from _named(f"qc/{name}.yaml", "instrument", qc.instrument, name.upper())
+        if name in files.rules:
+            tasks = [task.name for task in files.rules[name].tasks]
+            for task_name in qc.tasks:
+                if task_name not in tasks:
+                    yield _unknown(f"qc/{name}.yaml, field tasks", task_name, "task of the rules", tasks)
+
+
+def _named(file: str, field: str, found: str, expected: str) -> Iterator[ConfigError]:
+    if found != expected:
+        yield ConfigError(
+            f"{file}, field {field}",
+            f"found {found!r}",
+            f"{expected!r}, as the file is called",
+            "mend the field or rename the file",
+        )
+
+
+def _unknown(place: str, found: str, what: str, known: Iterable[str]) -> ConfigError:
+    names = sorted(known)
+    near = difflib.get_close_matches(found, names, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "add it, or mend its spelling"
+    return ConfigError(place, f"found {found!r}", f"a known {what}: {', '.join(names)}", remedy)

@@ -1,0 +1,296 @@
+"""A night of headers per instrument becomes the ABs its rules promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from builders_instruments import GIRAFFE, KMOS, MEDUSA, MUSE, Night, hawki, xshooter
+from phoenix.association.engine import Associations
+from phoenix.model.ab import AssociationBlock, Completeness
+
+SLIT, PINHOLE, PINHOLES = "ECHELLE,SLIT", "ECHELLE,PINHOLE", "ECHELLE,MULTI-PINHOLE"
+
+
+def counted(result: Associations) -> dict[str, int]:
+    """Number of ABs of each task, after seeing that none has an error."""
+    assert result.errors == ()
+    return dict(Counter(block.ab.task for block in result.blocks))
+
+
+def ab(result: Associations, task: str, number: int = 0) -> AssociationBlock:
+    return [block.ab for block in result.blocks if block.ab.task == task][number]
+
+
+def tags(block: AssociationBlock) -> list[str]:
+    return [calibration.tag for calibration in block.mcalibs]
+
+
+def whole(result: Associations) -> bool:
+    """Whether every AB can be processed."""
+    missing = [(block.ab.name, block.ab.missing, block.ab.exclusion_reason) for block in result.blocks]
+    assert all(not lacks and not excluded for _, lacks, excluded in missing), missing
+    return True
+
+
+def giraffe() -> Night:
+    night = Night("GIRAFFE", "GIRAF_STACK")
+    night.template(("CALIB", "BIAS", "IMAGE"), keywords=GIRAFFE, count=5, exptime_s=0.0)
+    for setup in ("L479.7", "H548.8"):
+        here = {**MEDUSA, "INS.EXP.MODE": setup}
+        night.template(("CALIB", "LAMP,FLAT", "MOS"), keywords=here, count=3)
+        night.template(("CALIB", "LAMP,WAVE", "MOS"), keywords=here)
+        night.static("SLIT_GEOMETRY_SETUP", INS__SLIT__NAME="Medusa1", INS__EXP__MODE=setup)
+    night.static("GRATING_DATA", INS__GRAT__ID="LR")
+    night.static("LINE_CATALOG")
+    return night
+
+
+def test_giraffe_setups_are_kept_apart_and_each_exposure_is_an_ab() -> None:
+    night = giraffe()
+    science = night.template(("SCIENCE", "OBJECT", "MOS"), keywords=MEDUSA, count=2, exptime_s=1800.0)
+    result = night.associated()
+    assert counted(result) == {"bias": 1, "flat": 2, "wavelength": 2, "science": 2}
+    assert whole(result)
+    first = ab(result, "science")
+    assert [raw.path for raw in first.raws] == [science[0].path]
+    assert tags(first) == [
+        "MASTER_BIAS", "FF_LOCCENTROID", "FF_LOCWIDTH", "FF_EXTSPECTRA", "FF_EXTERRORS",
+        "DISPERSION_SOLUTION", "GRATING_DATA", "SLIT_GEOMETRY_SETUP",
+    ]  # fmt: skip
+    makers = {calibration.tag: calibration.source for calibration in first.mcalibs}
+    assert makers["FF_EXTSPECTRA"] == ab(result, "flat", 0).name, "the flat of its own setup"
+    assert makers["DISPERSION_SOLUTION"] == ab(result, "wavelength", 0).name
+    assert ("generate-SDP-format", "true") in first.parameters
+    assert "SCIENCE_RBNSPEC_IDP" in first.expected
+
+
+def test_giraffe_science_without_the_flat_of_its_setup_is_incomplete() -> None:
+    night = giraffe()
+    night.template(("SCIENCE", "OBJECT", "MOS"), keywords={**MEDUSA, "INS.EXP.MODE": "L881.7"})
+    science = ab(night.associated(), "science")
+    assert science.completeness is Completeness.INCOMPLETE
+    assert {"FF_LOCCENTROID", "DISPERSION_SOLUTION"} <= {missing.tag for missing in science.missing}
+
+
+def test_giraffe_integral_field_frames_make_no_ab() -> None:
+    night = giraffe()
+    for slit in ("IFU1", "Argus"):
+        for catg, dpr_type in (("CALIB", "LAMP,FLAT"), ("SCIENCE", "OBJECT")):
+            night.template((catg, dpr_type, "IFU"), keywords={**MEDUSA, "INS.SLIT.NAME": slit})
+    result = night.associated()
+    assert Counter(out.code for out in result.left_out) == {"IFU_MODE": 2, "ARGUS_MODE": 2}
+    assert "science" not in counted(result)
+
+
+def hawki_night() -> Night:
+    night = Night("HAWKI", "HAWKI_R")
+    for catg in (
+        "PHOTCAL_TAB", "MASTER_LOCAL_CATALOGUE_ASTROM", "MASTER_LOCAL_CATALOGUE_PHOTOM", "SCHLEGEL_MAP_NORTH",
+        "SCHLEGEL_MAP_SOUTH",
+    ):  # fmt: skip
+        night.static(catg)
+    night.template(("CALIB", "DARK", "IMAGE"), keywords=hawki(10.0, 6), count=5)
+    night.template(("CALIB", "DARK", "IMAGE"), keywords=hawki(2.0, 1), count=3)
+    for filter1 in ("Ks", "J"):
+        night.template(("CALIB", "FLAT", "IMAGE"), keywords=hawki(2.0, 1, filter1), count=6)
+    return night
+
+
+def test_hawki_filters_are_kept_apart_and_an_ob_is_one_ab() -> None:
+    night = hawki_night()
+    for filter1 in ("Ks", "J"):
+        night.template(("SCIENCE", "OBJECT", "IMAGE"), keywords=hawki(10.0, 6, filter1), count=6)
+    result = night.associated()
+    assert counted(result) == {"dark": 2, "flat": 2, "noise": 1, "science": 2}
+    assert whole(result)
+    for number in (0, 1):
+        science = ab(result, "science", number)
+        assert [raw.tag for raw in science.raws] == ["OBJECT"] * 6
+        makers = {calibration.tag: calibration.source for calibration in science.mcalibs}
+        assert makers["MASTER_TWILIGHT_FLAT"] == makers["MASTER_CONF"] == ab(result, "flat", number).name
+        assert makers["MASTER_DARK"] == ab(result, "dark", 0).name, "the dark of its DIT"
+        assert makers["MASTER_READGAIN"] == ab(result, "noise").name
+        assert "JITTERED_IMAGE_SCI" in science.expected
+
+
+def test_hawki_noise_takes_two_flats_and_two_darks_of_the_same_dit() -> None:
+    result = hawki_night().associated()
+    noise, flat, dark = ab(result, "noise"), ab(result, "flat"), ab(result, "dark", 1)
+    assert [raw.tag for raw in noise.raws] == ["FLAT_TWILIGHT", "FLAT_TWILIGHT", "DARK", "DARK"]
+    assert {raw.path for raw in noise.raws} == {raw.path for raw in (*flat.raws[:2], *dark.raws[:2])}
+    assert noise.name == flat.name.replace("_tpl.ab", "_noise.ab"), "the flats name it"
+
+
+def test_hawki_offset_skies_belong_to_the_objects_of_their_ob() -> None:
+    night = hawki_night()
+    frames = ("SCIENCE", "OBJECT", "IMAGE"), ("SCIENCE", "SKY", "IMAGE")
+    night.template(*frames, keywords=hawki(10.0, 6, "Ks"), count=3)
+    night.template(frames[1], keywords=hawki(10.0, 6, "J"), count=3)
+    result = night.associated()
+    assert counted(result)["science"] == 1, "skies alone make no AB"
+    assert Counter(raw.tag for raw in ab(result, "science").raws) == {"OBJECT": 3, "SKY": 3}
+
+
+def muse() -> Night:
+    night = Night("MUSE", "MUSE_R")
+    night.static("LINE_CATALOG")
+    night.static("GEOMETRY_TABLE")
+    night.template(("CALIB", "BIAS", "IFU"), keywords=MUSE, count=5, exptime_s=0.0)
+    for mode in ("WFM-NOAO-N", "WFM-AO-N"):
+        here = {**MUSE, "INS.MODE": mode}
+        night.template(("CALIB", "FLAT,LAMP", "IFU"), keywords=here, count=5)
+        night.template(("CALIB", "WAVE", "IFU"), keywords=here, count=9)
+    night.template(("CALIB", "FLAT,SKY", "IFU"), keywords=MUSE, count=3)
+    return night
+
+
+def test_muse_modes_are_kept_apart_and_the_twilight_is_optional() -> None:
+    night = muse()
+    night.template(("SCIENCE", "OBJECT", "IFU"), ("SCIENCE", "SKY", "IFU"), keywords=MUSE)
+    night.template(("SCIENCE", "OBJECT", "IFU"), keywords={**MUSE, "INS.MODE": "WFM-AO-N"})
+    result = night.associated()
+    assert counted(result) == {"bias": 1, "flat": 2, "wavelength": 2, "twilight": 1, "science": 3}
+    assert whole(result)
+    wide, sky, adaptive = (ab(result, "science", number) for number in range(3))
+    assert (wide.expected, sky.expected) == (("PIXTABLE_OBJECT",), ("PIXTABLE_SKY",))
+    common = ["GEOMETRY_TABLE", "MASTER_BIAS", "MASTER_FLAT", "TRACE_TABLE", "WAVECAL_TABLE"]
+    assert tags(wide) == [*common, "TWILIGHT_CUBE"]
+    assert tags(adaptive) == common
+    assert adaptive.mcalibs[2].source == ab(result, "flat", 1).name, "the flat of its own mode"
+    assert wide.drs_type == "INT"
+
+
+def test_muse_arcs_below_the_least_number_are_excluded() -> None:
+    night = Night("MUSE", "MUSE_R")
+    night.template(("CALIB", "WAVE", "IFU"), keywords=MUSE, count=8)
+    block = ab(night.associated(), "wavelength")
+    assert block.exclusion == "TOO_FEW_RAWS"
+    assert "8 raw frames" in block.exclusion_reason
+    assert "at least 9" in block.exclusion_reason
+
+
+def kmos(lamps_off: int = 3) -> Night:
+    night = Night("KMOS", "KMOS_R")
+    for catg in ("REF_LINES", "WAVE_BAND", "SPEC_TYPE_LOOKUP"):
+        night.static(catg)
+    night.static("ARC_LIST", INS__GRAT1__ID="HK")
+    night.template(("CALIB", "DARK", "IMAGE"), keywords={**KMOS, "DET.SEQ1.DIT": 60.0}, count=5)
+    flats = [("CALIB", "FLAT,OFF", "SPECTRUM")] * lamps_off + [("CALIB", "FLAT,LAMP", "SPECTRUM")] * 3
+    night.template(*flats, keywords=KMOS)
+    night.template(("CALIB", "WAVE,OFF", "SPECTRUM"), ("CALIB", "WAVE,LAMP", "SPECTRUM"), keywords=KMOS)
+    night.template(("CALIB", "OBJECT,SKY,STD,FLUX", "IFU"), keywords=KMOS, count=4)
+    night.template(("SCIENCE", "OBJECT,SKY", "IFU"), keywords=KMOS, count=4, TPL__ID="KMOS_spec_obs_nodtosky")
+    return night
+
+
+def test_kmos_frames_with_lamp_on_and_off_make_one_ab() -> None:
+    result = kmos().associated()
+    assert counted(result) == {
+        "dark": 1, "flat": 1, "wavelength": 1, "illumination": 1, "standard": 1, "science": 1,
+    }  # fmt: skip
+    assert whole(result)
+    flat = ab(result, "flat")
+    assert [raw.tag for raw in flat.raws] == ["FLAT_ON"] * 3 + ["FLAT_OFF"] * 3, "the lamp's frames lead"
+    assert flat.name.startswith(flat.raws[0].path.rsplit("/", 1)[1].removesuffix(".fits"))
+    assert ab(result, "illumination").raws == flat.raws[:3]
+    assert tags(ab(result, "science")) == [
+        "WAVE_BAND", "MASTER_FLAT", "XCAL", "YCAL", "LCAL", "ILLUM_CORR", "TELLURIC",
+    ]  # fmt: skip
+
+
+def test_kmos_flats_without_frames_of_the_lamp_off_are_excluded() -> None:
+    result = kmos(lamps_off=0).associated()
+    flat = ab(result, "flat")
+    assert flat.exclusion == "TOO_FEW_RAWS"
+    assert "0 of class FLAT_OFF" in flat.exclusion_reason
+    assert ab(result, "science").completeness is Completeness.INCOMPLETE
+
+
+def xshooter_night() -> Night:
+    night = Night("XSHOOTER", "XSHOOT_R2")
+    for arm in ("UVB", "VIS", "NIR"):
+        for catg in (
+            "SPECTRAL_FORMAT_TAB",
+            "XSH_MOD_CFG_TAB",
+            "ARC_LINE_LIST",
+            "RESPONSE_MERGE1D_SLIT",
+            "ATMOS_EXT",
+        ):
+            night.static(f"{catg}_{arm}")
+    for arm in ("UVB", "VIS"):
+        night.template(("CALIB", "BIAS", "IMAGE"), keywords=xshooter(arm), count=5, exptime_s=0.0)
+    night.template(("CALIB", "DARK", "IMAGE"), keywords=xshooter("NIR", dit=300.0), count=3, exptime_s=300.0)
+    for dpr_type, tech in (
+        ("LAMP,FMTCHK", PINHOLE), ("LAMP,ORDERDEF", PINHOLE), ("LAMP,FLAT", SLIT), ("LAMP,WAVE", PINHOLES),
+    ):  # fmt: skip
+        count = 3 if dpr_type == "LAMP,FLAT" else 1
+        lamps = [dpr_type]
+        if dpr_type in ("LAMP,ORDERDEF", "LAMP,FLAT"):
+            lamps = [dpr_type.replace(",", ",D"), dpr_type.replace(",", ",Q")]
+        uvb = [("CALIB", lamp, tech) for lamp in lamps]
+        night.template(*uvb, keywords=xshooter("UVB"), count=count)
+        night.template(("CALIB", dpr_type, tech), keywords=xshooter("VIS"), count=count)
+        nir = ("CALIB", dpr_type, tech), ("CALIB", dpr_type, "IMAGE")
+        night.template(*nir, keywords=xshooter("NIR"), count=count)
+    return night
+
+
+def test_xshooter_makes_an_ab_for_each_arm() -> None:
+    night = xshooter_night()
+    for arm in ("UVB", "VIS", "NIR"):
+        here = xshooter(arm, dit=300.0)
+        night.template(("SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING"), keywords=here, count=4, exptime_s=300.0)
+        night.template(("SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE"), keywords=here, count=2, exptime_s=300.0)
+    result = night.associated()
+    assert counted(result) == {
+        "bias": 2, "dark": 1, "format_check": 3, "order_position": 3, "flat": 3, "wavelength": 3,
+        "science_stare": 6, "science_nod": 3,
+    }  # fmt: skip
+    assert whole(result)
+    uvb, vis, nir = (ab(result, "science_nod", number) for number in range(3))
+    assert [len(block.raws) for block in (uvb, vis, nir)] == [4, 4, 4]
+    assert tags(uvb) == [
+        "SPECTRAL_FORMAT_TAB_UVB", "MASTER_BIAS_UVB", "MASTER_FLAT_SLIT_UVB", "ORDER_TAB_EDGES_SLIT_UVB",
+        "XSH_MOD_CFG_OPT_2D_UVB", "DISP_TAB_UVB", "RESPONSE_MERGE1D_SLIT_UVB", "ATMOS_EXT_UVB",
+    ]  # fmt: skip
+    assert tags(nir)[1] == "MASTER_DARK_NIR", "no bias for the infrared"
+    assert vis.expected == (
+        "SCI_SLIT_MERGE1D_VIS", "SCI_SLIT_MERGE2D_VIS",
+        "SCI_SLIT_FLUX_MERGE1D_VIS", "SCI_SLIT_FLUX_MERGE2D_VIS",
+    )  # fmt: skip
+    flats = {block.ab.raws[0].tag: [raw.tag for raw in block.ab.raws] for block in result.blocks
+             if block.ab.task == "flat"}  # fmt: skip
+    assert flats["FLAT_D2_SLIT_UVB"] == ["FLAT_D2_SLIT_UVB"] * 3 + ["FLAT_QTH_SLIT_UVB"] * 3
+    assert flats["FLAT_SLIT_NIR_ON"] == ["FLAT_SLIT_NIR_ON"] * 3 + ["FLAT_SLIT_NIR_OFF"] * 3
+
+
+def test_xshooter_takes_the_flat_of_its_slit_only() -> None:
+    night = xshooter_night()
+    night.template(("SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE"), keywords=xshooter("VIS", slit="0.4x11"))
+    science = ab(night.associated(), "science_stare")
+    assert {missing.tag for missing in science.missing} == {
+        "MASTER_FLAT_SLIT_VIS",
+        "ORDER_TAB_EDGES_SLIT_VIS",
+    }
+
+
+def test_xshooter_offset_exposures_need_their_skies() -> None:
+    night = xshooter_night()
+    pair = ("SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET"), ("SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET")
+    night.template(*pair, keywords=xshooter("VIS"), count=2)
+    night.template(pair[0], keywords=xshooter("VIS"), count=2)
+    result = night.associated()
+    paired, alone = ab(result, "science_offset", 0), ab(result, "science_offset", 1)
+    assert not paired.exclusion
+    assert [raw.tag for raw in paired.raws] == ["OBJECT_SLIT_OFFSET_VIS"] * 2 + ["SKY_SLIT_VIS"] * 2
+    assert (alone.exclusion, alone.exclusion_reason.startswith("0 of class SKY_SLIT_VIS")) == (
+        "TOO_FEW_RAWS",
+        True,
+    )
+
+
+def test_the_order_of_the_frames_does_not_matter() -> None:
+    for night in (giraffe(), hawki_night(), muse(), kmos(), xshooter_night()):
+        forward = [block.ab for block in night.associated().blocks]
+        night.frames.reverse()
+        assert [block.ab for block in night.associated().blocks] == forward
