@@ -53,7 +53,7 @@ MISTAKES = [
     (RULES, 'master: "{traces}"', 'master: "{tracs}"', "tasks.2.associate.1.master", "a product of task flat"),
     (RULES, "[MASTER_BIAS, BAD_PIXEL_MAP]", '[MASTER_BIAS, "BAD_{map}"]', "tasks.0.products.1", "{map}"),
     (RULES, "  - name: flat\n", "  - name: bias\n", "tasks.1.name", "a name of its own"),
-    (RULES, "  - code: ARGUS_MODE\n", "  - code: ARGUS_MODE\n    tasks: [sience]\n", "preselection.0.tasks", "science"),
+    (RULES, "  - code: ARGUS_MODE\n", "  - code: ARGUS_MODE\n    tasks: [scienc]\n", "preselection.0.tasks", "science"),
     # contradictions
     (RULES, "{static: LINE_CATALOG}", "{static: LINE_CATALOG, made_by: flat}", "tasks.2.associate.4", "static"),
     (RULES, "{static: LINE_CATALOG}", "{match: [setup]}", "tasks.2.associate.4", "either master or static"),
@@ -63,7 +63,7 @@ MISTAKES = [
     (RULES, "raw: [BIAS]\n", "raw: [BIAS]\n    together: [{BIAS: {minimum: 3, maximum: 2}}]\n",
      "tasks.0.together.0.BIAS.maximum", "at least the minimum"),
     (RULES, "DPR.TYPE: {like: \"%DARK%\"}", "DPR.TYPE: {}", "classification.1.when.DPR.TYPE", "empty condition"),
-    (RULES, "kind: static", "kind: statical", "classification.12.kind", "'raw', 'master' or 'static'"),
+    (RULES, "kind: static", "kind: statical", "classification.15.kind", "'raw', 'master' or 'static'"),
     # YAML itself
     (RULES, "instrument: GIRAFFE\n", "instrument: GIRAFFE\ninstrument: GIRAFFE\n", "", "given twice"),
     (RULES, "    event: tpl\n", "    event: tpl\n    event: tpl2\n", "", "given twice"),
@@ -73,7 +73,7 @@ MISTAKES = [
     # instruments
     (INSTRUMENT, "Unable to open directory .*/cpl/plugins", "Unable to open (directory", "harmless.0.pattern",
      "not a regular expression"),
-    (INSTRUMENT, "prefix: GI", "prefix: Gir", "prefix", "pattern"),
+    (INSTRUMENT, "prefix: GI", "prefix: Giraffe", "prefix", "pattern"),
     (INSTRUMENT, "drs_type: CON", "drs_type: CONDOR", "drs_type", "'CPL', 'CON' or 'INT'"),
     (INSTRUMENT, "timeout: 20 min", "timeout: 20", "recipes.gimasterflat.timeout", "number with a unit"),
     (INSTRUMENT, "gimasterbias: {memory_gb: 1, timeout: 10 min}", "gimasterbias: {memory_gb: 1}",
@@ -97,7 +97,7 @@ MISTAKES = [
     (RELEASE, "batch: month", "batch: month\nhost: {memory: 128}", "host.memory", "did you mean memory_gb"),
     (RELEASE, "collection: UVES\n", "", "collection", "add collection"),
     # QC and site
-    (QC, "version:", "verison:", "verison", "did you mean version"),
+    (QC, "version:", "versions:", "versions", "did you mean version"),
     (SITE, "slots: 2", "slots: none", "host.slots", "integer"),
     (SITE, "slots: 2", "slot: 2", "host.slot", "did you mean slots"),
     (SITE, "memory_gb: 4", "memory_gb: 4 GB", "host.memory_gb", "number"),
