@@ -155,7 +155,7 @@ class AbExecution:
         return Workshop(
             runner=self._runner,
             instrument=self._configuration.instrument(ab.instrument),
-            splits=rules.splits,
+            rules=rules,
             classify=lambda header: _class_by_rules(header, rules),
             pipelines=self._folders.work / ".pipelines",
             min_free_disk_gb=self._configuration.site.host.min_free_disk_gb,

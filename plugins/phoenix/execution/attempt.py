@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from phoenix.config.instrument import Instrument, Recipe
-from phoenix.config.rules import Split
+from phoenix.config.rules import Rules
 from phoenix.errors import ConfigError
 from phoenix.execution.command import checked_parameters, recipe_command
 from phoenix.execution.container import ContainerEnd, ContainerJob, ContainerRunner, OnLine, ShouldStop
@@ -50,7 +50,7 @@ class Workshop:
 
     runner: ContainerRunner
     instrument: Instrument
-    splits: Mapping[str, Split]
+    rules: Rules
     classify: Classifier
     pipelines: Path
     min_free_disk_gb: float
@@ -168,7 +168,7 @@ def _run_container(
     end, lines = _run_logged(workshop.runner, job, work, on_line, should_stop)
     listing = read_products(work.output)
     evidence = Evidence(end, lines, listing, inputs, disk_room(work.output), order.memory_gb, job.timeout_s)
-    judgement = judge(ab, evidence, Yardstick(workshop.instrument, recipe, workshop.splits))
+    judgement = judge(ab, evidence, Yardstick(workshop.instrument, recipe, workshop.rules))
     usage = read_usage(work.output)
     attempt = Attempt(
         number=order.number,

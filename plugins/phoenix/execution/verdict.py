@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from phoenix.config.instrument import Instrument, Recipe, Sanity
-from phoenix.config.rules import Split, When
+from phoenix.config.rules import Rules, Split, When
 from phoenix.execution.container import ContainerEnd
 from phoenix.execution.products import ProductList, WrittenProduct
 from phoenix.execution.recipe_log import LogLine, Severity, outside_harmless, summarized
@@ -84,13 +84,13 @@ class Yardstick:
 
     Attributes
     ----------
-    splits
-        Words in braces of product names, from the rules.
+    rules
+        Tell the words in braces of product names, and which products need which calibration.
     """
 
     instrument: Instrument
     recipe: Recipe
-    splits: Mapping[str, Split] = field(default_factory=dict)
+    rules: Rules
 
 
 def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Judgement:
@@ -105,15 +105,20 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
     ended = _how_it_ended(evidence, errors)
     if ended is not None:
         return ended
+    unmade = _unmade(ab, evidence.inputs)
+    expected = _possible(ab, unmade, yardstick.rules)
     grave = (
         *(f"ERROR in the log though the exit code is 0: {text}" for text in summarized(errors)),
-        *_lacking(ab, evidence.listing),
+        *_lacking(expected, evidence.listing),
         *_broken(evidence.listing.products),
         *_calibrations(ab, evidence, yardstick),
         *_insane(ab, evidence.listing.products, yardstick),
     )
     warnings = outside_harmless(evidence.lines, Severity.WARNING, yardstick.instrument.harmless)
-    notes = tuple(f"WARNING in the log: {text}" for text in summarized(warnings))
+    notes = (
+        *(f"optional calibration {tag} was not made by its AB: reduced without it" for tag in unmade),
+        *(f"WARNING in the log: {text}" for text in summarized(warnings)),
+    )
     if grave and evidence.disk.full:
         return Judgement(Outcome.CRASHED, (f"disk full: {evidence.disk}", *grave, *notes))
     if grave:
@@ -157,13 +162,33 @@ def _signal_name(exit_code: int) -> str:
         return ""
 
 
-def _lacking(ab: AssociationBlock, listing: ProductList) -> Iterator[str]:
+def _unmade(ab: AssociationBlock, inputs: Iterable[Input]) -> tuple[str, ...]:
+    """Return the tags of optional calibrations that another AB should have made and did not."""
+    given = {entry.tag for entry in inputs}
+    return tuple(calib.tag for calib in ab.mcalibs if not calib.mandatory and calib.tag not in given)
+
+
+def _possible(ab: AssociationBlock, unmade: Iterable[str], rules: Rules) -> list[str]:
+    """Return the expected products without those that need a calibration nobody made."""
+    dependent = [
+        _product_pattern(product.catg, rules.splits)
+        for product in rules.task(ab.task).products
+        if any(
+            _product_pattern(needed, rules.splits).fullmatch(tag)
+            for needed in product.needs
+            for tag in unmade
+        )
+    ]
+    return [catg for catg in ab.expected if not any(pattern.fullmatch(catg) for pattern in dependent)]
+
+
+def _lacking(expected: Iterable[str], listing: ProductList) -> Iterator[str]:
     """Name expected products that were not written."""
     if listing.problem:
         yield listing.problem
         return
     written = {product.pro_catg for product in listing.products}
-    for pro_catg in ab.expected:
+    for pro_catg in expected:
         if pro_catg not in written:
             yield f"expected product {pro_catg} was not written"
     if not listing.products:
@@ -220,7 +245,7 @@ def _insane(ab: AssociationBlock, products: Sequence[WrittenProduct], yardstick:
     for limit in yardstick.recipe.sanity:
         if not _applies(limit.when, setting):
             continue
-        pattern = _product_pattern(limit.product, yardstick.splits)
+        pattern = _product_pattern(limit.product, yardstick.rules.splits)
         for product in products:
             if pattern.fullmatch(product.pro_catg) and not product.problem:
                 yield from _beyond(limit, product)

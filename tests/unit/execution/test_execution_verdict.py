@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from phoenix.execution.recipe_log import parse_line
 from phoenix.execution.staging import Input
 from phoenix.execution.verdict import Evidence, Judgement, Yardstick, judge
 from phoenix.execution.workfolder import DiskRoom
-from phoenix.model.ab import AssociationBlock
+from phoenix.model.ab import AssociationBlock, Mcalib, McalibStatus
 from phoenix.model.outcome import Outcome
 
 BIAS, FLAT = "d2abff30a6c349564062f5c589065f7a", "409b4090faa01bb00eed1d048661db90"
@@ -69,7 +70,23 @@ def judged(
         memory_gb=2.0,
         timeout_s=600.0,
     )
-    return judge(ab, evidence, Yardstick(instrument, instrument.recipes[ab.recipe], rules.splits))
+    return judge(ab, evidence, Yardstick(instrument, instrument.recipes[ab.recipe], rules))
+
+
+def test_science_without_the_response_nobody_made_is_a_caveat_not_a_failure() -> None:
+    virtual = Mcalib(McalibStatus.VIRTUAL, "standard.ab", "INSTR_RESPONSE_FINE_BLUE", mandatory=False)
+    ab = replace(AB, mcalibs=(*AB.mcalibs, virtual))
+    without = tuple(entry for entry in INPUTS if entry.tag != virtual.tag)
+    judgement = judged(ab, products=(product("RED_SCI_POINT_BLUE"),), inputs=without)
+    assert judgement.outcome is Outcome.CAVEATS
+    assert "INSTR_RESPONSE_FINE_BLUE was not made" in judgement.findings[0]
+
+
+def test_lack_of_one_calibration_excuses_no_other_product() -> None:
+    virtual = Mcalib(McalibStatus.VIRTUAL, "standard.ab", "INSTR_RESPONSE_FINE_BLUE", mandatory=False)
+    ab = replace(AB, mcalibs=(*AB.mcalibs, virtual))
+    without = tuple(entry for entry in INPUTS if entry.tag != virtual.tag)
+    assert judged(ab, products=(), inputs=without).outcome is Outcome.FAILED
 
 
 def test_all_well_is_ok() -> None:
