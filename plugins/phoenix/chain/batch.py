@@ -73,13 +73,14 @@ def _close(database: Database, configuration: Configuration, release: str, key: 
     with database.transaction() as session:
         BatchRepository(session).close(release, key, state, summary={})
     report = batch_report(database, configuration, release, key)
-    folder = configuration.folders.reports / release
-    write_atomically(folder / f"batch_{key}.json", json.dumps(report.as_dict(), indent=2) + "\n")
-    summary: dict[str, Any] = {
-        "report": str(folder / f"batch_{key}.json"),
-        "wall_s": report.wall_s,
-        "recipe_s": report.recipe_s,
-    }
+    summary: dict[str, Any] = {"wall_s": report.wall_s, "recipe_s": report.recipe_s}
+    path = configuration.folders.reports / release / f"batch_{key}.json"
+    try:
+        write_atomically(path, json.dumps(report.as_dict(), indent=2) + "\n")
+        summary["report"] = str(path)
+    except InfrastructureError as error:
+        # The disk may be what made the batch fail: people must hear of it all the more.
+        summary["report_error"] = str(error)
     if state is not BatchState.DONE:
         from phoenix.monitor.send import send
 

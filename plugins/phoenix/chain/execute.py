@@ -71,22 +71,22 @@ def _docker(configuration: Configuration) -> DockerRunner:
     return DockerRunner(configuration.site.engine, str(configuration.root))
 
 
-def retry_policy(configuration: Configuration, ab: AssociationBlock) -> RetryPolicy:
-    """Return how often, and with how much memory, an AB may be tried on this host.
+def retry_policy(configuration: Configuration, instrument: str, recipe: str) -> RetryPolicy:
+    """Return how often, and with how much memory, an AB of a recipe may be tried on this host.
 
     Raises
     ------
     ConfigError
-        If its instrument does not configure the recipe.
+        If the instrument does not configure the recipe.
     """
-    recipe = configuration.instrument(ab.instrument).recipes.get(ab.recipe)
-    if recipe is None:
+    configured = configuration.instrument(instrument).recipes.get(recipe)
+    if configured is None:
         raise ConfigError(
-            f"instruments/{ab.instrument.lower()}.yaml, field recipes",
-            f"{ab.recipe} is not there",
+            f"instruments/{instrument.lower()}.yaml, field recipes",
+            f"{recipe} is not there",
             remedy="add it",
         )
-    return RetryPolicy(memory_gb=recipe.memory_gb, memory_cap_gb=configuration.site.host.memory_gb)
+    return RetryPolicy(memory_gb=configured.memory_gb, memory_cap_gb=configuration.site.host.memory_gb)
 
 
 class AbExecution:
@@ -162,7 +162,7 @@ class AbExecution:
         )
 
     def _begin(self, ab: AssociationBlock, sha256: str) -> Order:
-        policy = retry_policy(self._configuration, ab)
+        policy = retry_policy(self._configuration, ab.instrument, ab.recipe)
         image = self._configuration.instrument(ab.instrument).pipeline.image
         started_at = datetime.now(UTC)
         with self._database.transaction() as session:

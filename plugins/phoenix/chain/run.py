@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from enum import StrEnum
+from pathlib import Path
 
 from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import convert_idps
 from phoenix.chain.create import create_abs
 from phoenix.chain.edit import edit_abs
-from phoenix.chain.execute import run_ab
+from phoenix.chain.execute import retry_policy, run_ab
 from phoenix.chain.ingest import enqueue, ingest
 from phoenix.chain.plan import nights_with_frames, pending
 from phoenix.chain.qc import qc_reports
 from phoenix.chain.scan import scan_into_catalogue
 from phoenix.config.loader import Configuration
-from phoenix.errors import InfrastructureError, PhoenixError
+from phoenix.errors import PhoenixError
+from phoenix.execution.retry import RetryPolicy, next_try
+from phoenix.model.outcome import Attempt
 from phoenix.model.report import BatchReport
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
@@ -64,69 +68,92 @@ class BatchRun:
     def run(self, only: Iterable[Step] = tuple(Step)) -> BatchReport:
         """Do the steps that are asked for, each only as far as it is not done yet; always close the batch.
 
+        As in the DAG, a bad night or AB stops no other, and a failed preparation stops all recipes.
+
         Raises
         ------
         UsageError
             If the batch is being processed by somebody else.
         InfrastructureError
-            If engine, database or disk fail before any step could start.
+            If the disk has no room before anything could start, or the database fails.
         """
         wanted = set(only)
         open_batch(self._database, self._configuration, self._release, self._key, self._owner)
         try:
-            if Step.CREATE_ABS in wanted:
-                self._say(str(scan_into_catalogue(self._database, self._configuration)))
-            nights = nights_with_frames(self._database, self._configuration, self._release, self._key)
-            if Step.CREATE_ABS in wanted:
-                self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
-            if Step.EDIT_ABS in wanted:
-                self._each_night(nights, lambda night: edit_abs(*self._batch(), night))
-            if Step.RUN_RECIPES in wanted:
-                self._cascade()
-            if Step.QC_REPORTS in wanted:
-                self._each_night(nights, lambda night: qc_reports(*self._batch(), night))
-            if Step.CONVERT_IDPS in wanted:
-                self._each_night(nights, lambda night: convert_idps(*self._batch(), night))
-            if Step.INGEST in wanted:
-                self._say(str(enqueue(*self._batch())))
-                self._say(str(ingest(*self._batch())))
-        except PhoenixError as error:
+            self._process(wanted)
+        except Exception as error:  # whatever it is, the batch tells it and ends
             self._problem(error)
         return close_batch(self._database, self._configuration, self._release, self._key, self._owner)
+
+    def _process(self, wanted: set[Step]) -> None:
+        if Step.CREATE_ABS in wanted:
+            self._say(str(scan_into_catalogue(self._database, self._configuration)))
+        nights = nights_with_frames(self._database, self._configuration, self._release, self._key)
+        prepared = True
+        if Step.CREATE_ABS in wanted:
+            prepared = self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
+        if Step.EDIT_ABS in wanted and prepared:
+            prepared = self._each_night(nights, lambda night: edit_abs(*self._batch(), night))
+        if Step.RUN_RECIPES in wanted and prepared:
+            self._cascade()
+        if Step.QC_REPORTS in wanted:
+            self._each_night(nights, lambda night: qc_reports(*self._batch(), night))
+        if Step.CONVERT_IDPS in wanted:
+            self._each_night(nights, lambda night: convert_idps(*self._batch(), night))
+        if Step.INGEST in wanted:
+            self._say(str(enqueue(*self._batch())))
+            self._say(str(ingest(*self._batch())))
 
     def _batch(self) -> tuple[Database, Configuration, str, str]:
         return self._database, self._configuration, self._release, self._key
 
-    def _each_night(self, nights: list[str], step: Callable[[str], object]) -> None:
-        """Do a step night by night; a bad night is noted and the next one goes on."""
+    def _each_night(self, nights: list[str], step: Callable[[str], object]) -> bool:
+        """Do a step night by night; a bad night is noted and the next one goes on. False if none was good."""
+        good = 0
         for night in nights:
             try:
                 self._say(f"{night}: {step(night)}")
-            except InfrastructureError:
-                raise
-            except PhoenixError as error:
+            except Exception as error:  # as in the DAG, where each night is a task of its own
                 self._problem(error)
+            else:
+                good += 1
+        return bool(good) or not nights
 
     def _cascade(self) -> None:
-        """Run the ABs task by task; ABs of one task in parallel."""
+        """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""
         release = self._configuration.release(self._release)
         for task in self._configuration.rules(release.instrument).tasks:
+            policy = retry_policy(self._configuration, release.instrument, task.recipe)
             names = pending(self._database, self._release, self._key, task.name)
             with ThreadPoolExecutor(self._configuration.site.host.slots) as pool:
-                running = {
-                    pool.submit(run_ab, self._database, self._configuration, self._release, name): name
-                    for name in names
-                }
+                running = {pool.submit(self._run_ab, name, policy): name for name in names}
                 for future in as_completed(running):
                     try:
                         attempt = future.result()
-                    except PhoenixError as error:
+                    except Exception as error:  # as in the DAG, where each AB is a task
                         self._problem(error)
                     else:
                         notes = f": {attempt.findings[0]}" if attempt.findings else ""
                         self._say(f"{task.name} {running[future]} {attempt.outcome}{notes}")
 
-    def _problem(self, error: PhoenixError) -> None:
-        self._say(str(error))
+    def _run_ab(self, name: str, policy: RetryPolicy) -> Attempt:
+        """Run an AB, and again as long as that can help."""
+        tried: list[Attempt] = []
+        while next_try(tried, policy) is not None:
+            tried.append(run_ab(self._database, self._configuration, self._release, name))
+        return tried[-1]
+
+    def _problem(self, error: Exception) -> None:
+        """Tell an error and note it in the batch, with its place if it is one of our own making."""
+        told = str(error) if isinstance(error, PhoenixError) else _unexpected(error)
+        self._say(told)
         with self._database.transaction() as session:
-            BatchRepository(session).note_problems(self._release, self._key, [str(error)])
+            BatchRepository(session).note_problems(self._release, self._key, [told])
+
+
+def _unexpected(error: Exception) -> str:
+    """Name an error nobody foresaw and the line it came from; a defect of the program, not of the data."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return (
+        f"unexpected {type(error).__name__} in {last.name}, {Path(last.filename).name}:{last.lineno}: {error}"
+    )
