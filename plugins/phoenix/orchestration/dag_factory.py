@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 
@@ -15,8 +16,11 @@ from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
 
-#: One failed night or AB never stops the others, but a failed preparation stops all.
+#: One failed night never stops the others, but a failed preparation stops all.
 ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+#: After recipes: nothing to run for a task of the cascade means that it is skipped, which must not spread.
+#: A failed preparation still stops what is mapped, for there is nothing to map over.
+AFTER_RECIPES = TriggerRule.ALL_DONE
 
 
 def instrument_dag(instrument: str) -> DAG:
@@ -68,13 +72,13 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     with TaskGroup("run_recipes") as run_recipes:
         _cascade(instrument, name, rules)
     with TaskGroup("qc_reports") as qc_reports:
-        steps.report_quality.override(trigger_rule=ISOLATED, pool=HOST_POOL).partial(release=name).expand(
-            night=nights
-        )
+        steps.report_quality.override(trigger_rule=AFTER_RECIPES, pool=HOST_POOL).partial(
+            release=name
+        ).expand(night=nights)
     with TaskGroup("convert_idps") as convert_idps:
-        steps.convert.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
+        steps.convert.override(trigger_rule=AFTER_RECIPES).partial(release=name).expand(night=nights)
     with TaskGroup("ingest") as ingest:
-        steps.ingest.override(trigger_rule=ISOLATED)(name)
+        steps.ingest.override(trigger_rule=AFTER_RECIPES)(name, cast("list[str]", nights))
     chain(create_abs, edit_abs, run_recipes, qc_reports, convert_idps, ingest, steps.close_out(name))
 
 
@@ -88,7 +92,7 @@ def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
             release=release,
             map_index_template="{{ task.ab }}",
             execution_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
-            trigger_rule=ISOLATED,
+            trigger_rule=AFTER_RECIPES,
             pool=HOST_POOL,
             doc_md=f"{step.title}: `{step.recipe}`, one task instance per AB.",
         ).expand(ab=planned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from phoenix.config.loader import Configuration
 from phoenix.orchestration.running import log, reported, running_batch
 
 #: What staging, verdict and publication may take beyond the recipe's own limit.
@@ -53,7 +55,7 @@ class RecipeOperator(BaseOperator):
             batch.configuration,
             self.release,
             self.ab,
-            on_log_line=lambda line: log.info("%s", line),
+            on_log_line=_log_line,
         )
         for finding in attempt.findings:
             log.warning("%s", finding)
@@ -68,4 +70,13 @@ class RecipeOperator(BaseOperator):
         """Stop the container when the task is cleared, marked failed, timed out or its worker is stopped."""
         from phoenix.chain.execute import stop_ab
 
-        stop_ab(running_batch(self.release).configuration, self.release, self.ab)
+        stopped = stop_ab(Configuration(), self.release, self.ab)
+        log.warning("%s: killed, %d containers stopped", self.ab, stopped)
+
+
+def _log_line(line: str) -> None:
+    """Pass a line of the recipe's log on with the severity the recipe gave it."""
+    from phoenix.execution.recipe_log import parse_line
+
+    message = parse_line(line)
+    log.log(logging.getLevelNamesMapping()[message.severity] if message else logging.INFO, "%s", line)

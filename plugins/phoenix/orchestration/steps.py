@@ -95,11 +95,16 @@ def convert(release: str, night: str) -> None:
 
 @task
 @reported
-def ingest(release: str) -> None:
-    """Put the IDPs of the batch into the ingestion queue and ingest what the gate lets through."""
+def ingest(release: str, nights: list[str] | None) -> None:
+    """Put the IDPs of the batch into the ingestion queue and ingest what the gate lets through.
+
+    ``nights`` is what the preparation found; None tells that it failed.
+    """
     from phoenix.chain.ingest import enqueue
     from phoenix.chain.ingest import ingest as ingest_
 
+    if nights is None:
+        raise AirflowFailException("the preparation failed: see the tasks of create_abs")
     batch = running_batch(release)
     log.info("%s", enqueue(batch.database, batch.configuration, release, batch.key))
     log.info("%s", ingest_(batch.database, batch.configuration, release, batch.key))
