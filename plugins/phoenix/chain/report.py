@@ -32,6 +32,7 @@ from phoenix.store.tables import (
 
 TO_DO = "to do"
 EXCLUDED = "excluded"
+_WITH_PRODUCTS = {Outcome.OK.value, Outcome.CAVEATS.value}
 
 
 def batch_report(database: Database, configuration: Configuration, release: str, key: str) -> BatchReport:
@@ -48,6 +49,7 @@ def batch_report(database: Database, configuration: Configuration, release: str,
             select(AbRow).where(AbRow.batch_id == batch.id).order_by(AbRow.mjd_obs_mod, AbRow.name)
         ).all()
         ingested, held = _idps(session, batch)
+        held += _unconverted(session, configuration, release, rows)
         return BatchReport(
             site=configuration.site.site,
             release=release,
@@ -202,6 +204,21 @@ def _idps(session: Session, batch: BatchRow) -> tuple[Counter[str], tuple[str, .
         else:
             held.append(f"{idp.origfile}: not in the ingestion queue yet")
     return ingested, tuple(held)
+
+
+def _unconverted(
+    session: Session, configuration: Configuration, release: str, rows: Iterable[AbRow]
+) -> tuple[str, ...]:
+    """Name science ABs with products and no IDP, e.g. because the conversion of their night broke off."""
+    stream = configuration.release(release)
+    if stream.conversion is None:
+        return ()
+    science = {task.name for task in configuration.rules(stream.instrument).tasks if task.science}
+    made = [
+        row for row in rows if row.task in science and row.outcome in _WITH_PRODUCTS and not row.exclusion
+    ]
+    converted = set(session.scalars(select(IdpRow.ab_id).where(IdpRow.ab_id.in_([row.id for row in made]))))
+    return tuple(f"{row.name}: not converted to an IDP yet" for row in made if row.id not in converted)
 
 
 def _recipe_seconds(session: Session, batch: BatchRow) -> float:

@@ -144,7 +144,7 @@ def verify(release: Release, key: Key, output: FormatOption = Format.TABLE) -> N
     if output is Format.TABLE:
         for each in differences:
             if each.diff:
-                typer.echo("\n".join(["", *map(printable, each.diff.splitlines())]))
+                typer.echo("\n".join(["", each.name, *map(printable, each.diff.splitlines())]))
     raise typer.Exit(1 if differences else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,24 @@ def score(release: Release, key: Key, night: Night = None, output: FormatOption 
 
 
 @app.command()
+def problems(release: Release, key: Key, night: Night = None, output: FormatOption = Format.TABLE) -> None:
+    """List what could not be measured or drawn, and why. Exits 1 if there is any."""
+    from phoenix.store.qc import QcRepository
+
+    rows = []
+    with get_database().transaction() as session:
+        repository = QcRepository(session)
+        for one in repository.scores_of_batch(release, key, night):
+            result = repository.of_ab(release, one.ab)
+            rows += [
+                {"AB": one.ab, "of": problem.subject, "why": problem.reason}
+                for problem in (result.problems if result else ())
+            ]
+    show(rows, output, title=f"Not made in {release} {key}", empty="everything was measured and drawn")
+    raise typer.Exit(1 if rows else 0)
+
+
+@app.command()
 def report(release: Release, key: Key, night: Night = None, output: FormatOption = Format.TABLE) -> None:
     """List the report pictures of a batch."""
     from phoenix.store.qc import QcRepository
@@ -110,10 +129,14 @@ def trend(
         points = repository.trend(instrument.upper(), parameter, release)
         if not points:
             known = repository.parameters(instrument.upper())
+            near = difflib.get_close_matches(parameter, known, n=5, cutoff=0.4)
             raise UsageError(
                 f"parameter {parameter!r} of {instrument.upper()}",
                 "has no values",
-                f"one of {', '.join(known) or '(none measured yet)'}",
+                f"one of the {len(known)} measured parameters",
+                f"did you mean {', '.join(near)}?"
+                if near
+                else f"see include/config/qc/{instrument.lower()}.yaml",
             )
     if plot:
         from phoenix.qc.pictures.look import png

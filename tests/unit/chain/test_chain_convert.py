@@ -14,13 +14,14 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from builders_execution import KEY, NIGHT, NOW, RELEASE, store_ab
+from phoenix.chain.batch import close_batch
 from phoenix.chain.convert import MANIFEST, convert_idps
 from phoenix.cli import idp as command
 from phoenix.config.loader import Configuration
 from phoenix.errors import ConfigError, InfrastructureError
 from phoenix.execution.publish import VERDICT
 from phoenix.model.ab import AssociationBlock, Mcalib, McalibStatus, RawFile, Tree
-from phoenix.model.batch import BatchKey, BatchKind
+from phoenix.model.batch import BatchKey, BatchKind, BatchState
 from phoenix.model.outcome import Outcome
 from phoenix.model.product import Idp, Product
 from phoenix.store.ab_trees import AbTrees
@@ -261,6 +262,14 @@ def test_two_abs_of_one_exposure_are_told(night: Night) -> None:
 def test_abs_without_usable_products_are_not_touched(night: Night, outcome: Outcome) -> None:
     night.ab(1, outcome)
     assert str(night.convert()).startswith("0 ABs converted, 0 unchanged")
+
+
+def test_a_batch_whose_conversion_broke_off_is_not_done(night: Night) -> None:
+    ab = night.ab(1)
+    night.ab(2, Outcome.NO_WORK)
+    report = close_batch(night.database, night.configuration, RELEASE, KEY, "test")
+    assert report.state is not BatchState.DONE
+    assert report.held == (f"{ab.name}: not converted to an IDP yet",)
 
 
 def test_only_the_night_that_is_asked_for(night: Night) -> None:
