@@ -87,7 +87,7 @@ def edit_abs(
 
 def _edit(database: Database, trees: AbTrees, stream: Release, row: AbRow, report: EditReport) -> None:
     if row.tree == Tree.FINAL:
-        report.notes.append(f"{row.name}: processed already; a campaign runs it anew with other PGIs")
+        report.notes.append(f"{row.name}: processed already; PGIs edit an AB before it is processed")
         return
     ab = trees.load(stream.release, Tree(row.tree), row.night, row.name, row.text_sha256).ab
     edited = apply_pgis(ab, stream.pgis, f"releases/{stream.release}.yaml")
