@@ -23,7 +23,7 @@ from phoenix.headers.reader import read_header
 from phoenix.model.batch import BatchState
 from uves_frames import blue_nights
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.engine
 
 FIRST, SECOND = "2019-03-04", "2019-03-05"
 PREPARE = [Step.CREATE_ABS, Step.EDIT_ABS]

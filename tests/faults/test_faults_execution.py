@@ -31,7 +31,7 @@ from phoenix.model.outcome import Attempt, Outcome
 from phoenix.store.attempts import LOST, AttemptRepository
 from phoenix.store.database import Database
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.engine
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -27,7 +27,7 @@ from phoenix.model.ab import Mcalib, McalibStatus
 from phoenix.model.outcome import Outcome
 from phoenix.store.database import Database
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.engine
 
 AB = "UVES.2019-03-04T10:00:00.000_tpl.ab"
 

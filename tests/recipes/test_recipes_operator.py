@@ -20,7 +20,7 @@ from phoenix.model.ab import AssociationBlock
 from phoenix.store.attempts import AttemptRepository
 from phoenix.store.database import Database, open_database
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module", autouse=True)

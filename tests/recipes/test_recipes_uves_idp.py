@@ -38,7 +38,7 @@ from phoenix.store.idps import IdpRepository
 from phoenix.store.tables import AbRow
 from truth_uves import compare
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.engine
 
 RELEASE, KEY, NIGHT = "UVES_R3", "2019-03", "2019-03-04"
 FLUX_UNIT = u.erg / u.s / u.cm**2 / u.AA
