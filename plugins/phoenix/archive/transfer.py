@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from phoenix.archive.cards import BLOCK_BYTES, Cards, read_cards
-from phoenix.archive.checksum import MODULUS, encode, word_sum
 from phoenix.archive.protocol import Deposit, UnfitError
 from phoenix.archive.stamps import is_fits
+from phoenix.headers.checksum import ALL_ONES, ZEROS, encode_checksum, ones_complement_sum
 
 _CHUNK_BYTES = 1 << 20
 #: ASSON1, ASSON2 ...: names of the ancillary files in the header of a science product.
@@ -135,9 +135,9 @@ def _pass_hdus(reader: _Hashing, write: Write, name: str, edit: Edit | None) -> 
         else:
             write(raw)
         actual = _pass_data(reader, write, data_bytes, place)
-        if actual != stated % MODULUS:
+        if actual != stated % ALL_ONES:
             raise UnfitError(place, f"DATASUM is {stated}", f"{actual} by the data")
-        if (word_sum(raw) + actual) % MODULUS:
+        if ones_complement_sum(raw, actual) % ALL_ONES:
             raise UnfitError(place, "CHECKSUM does not fit header and data")
         number += 1
 
@@ -153,9 +153,10 @@ def _stated_sum(cards: Cards, place: str) -> int:
 
 def _sealed(cards: Cards, datasum: int) -> bytes:
     """Return the header with the CHECKSUM that fits it and data of this sum."""
-    cards.put("CHECKSUM", "0" * 16, "HDU checksum")
-    total = word_sum(cards.to_bytes()) + datasum
-    cards.put("CHECKSUM", encode(total), "HDU checksum")
+    cards.put("CHECKSUM", ZEROS, "HDU checksum")
+    total = ones_complement_sum(cards.to_bytes(), datasum)
+    # Of the two forms of zero the one that is not encoded as sixteen zeros, which means `not computed`.
+    cards.put("CHECKSUM", encode_checksum(total % ALL_ONES), "HDU checksum")
     return cards.to_bytes()
 
 
@@ -170,10 +171,10 @@ def _pass_data(reader: _Hashing, write: Write, data_bytes: int, place: str) -> i
                 f"the file ends {left} bytes before the end of its data",
                 "all data the header tells of",
             )
-        total += word_sum(chunk)
+        total = ones_complement_sum(chunk, total)
         write(chunk)
         left -= len(chunk)
-    return total % MODULUS
+    return total % ALL_ONES
 
 
 def _pass_bytes(reader: _Hashing, write: Write) -> None:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from phoenix.errors import HeaderError
+from phoenix.headers.checksum import ALL_ONES, ones_complement_sum
 from phoenix.headers.reader import BLOCK, Header, check_complete, read_headers
 from phoenix.model.frame import Value
 
 _CHUNK = BLOCK * 1024
-_ALL_ONES = 0xFFFFFFFF
 _END = re.compile(rb"(?s)(?:.{80})*?END {77}")
 _DATASUM = re.compile(r" *\d{1,10} *")
 
@@ -72,33 +72,18 @@ def _wrong_sums(file: BinaryIO, header: Header, number: int, sha256: hashlib._Ha
     while True:
         block = file.read(BLOCK)
         sha256.update(block)
-        header_sum += _sum32(block)
+        header_sum = ones_complement_sum(block, header_sum)
         if len(block) < BLOCK or _END.match(block):
             break
     data_sum, left = 0, header.data_bytes
     while left and (chunk := file.read(min(_CHUNK, left))):
         sha256.update(chunk)
-        data_sum += _sum32(chunk)
+        data_sum = ones_complement_sum(chunk, data_sum)
         left -= len(chunk)
-    data_sum = _folded(data_sum)
     stated = str(header.get("DATASUM", ""))
     if _DATASUM.fullmatch(stated) and int(stated) != data_sum:
         return f"HDU {number}: DATASUM says {stated}, the data give {data_sum}"
-    # A string of zeros means `not computed`; zero has two forms in ones' complement.
-    if str(header.get("CHECKSUM", "")).strip("0 ") and _folded(header_sum + data_sum) not in {0, _ALL_ONES}:
+    # A string of zeros means `not computed`.
+    if str(header.get("CHECKSUM", "")).strip("0 ") and (header_sum + data_sum) % ALL_ONES:
         return f"HDU {number}: CHECKSUM does not fit header and data"
     return ""
-
-
-def _sum32(data: bytes) -> int:
-    """Return the sum of the big-endian 32-bit words of data."""
-    import numpy as np
-
-    return int(np.frombuffer(data, dtype=">u4", count=len(data) // 4).sum(dtype=np.uint64))
-
-
-def _folded(total: int) -> int:
-    """Bring a sum to 32 bits in ones' complement: carries come back in at the right."""
-    while total > _ALL_ONES:
-        total = (total & _ALL_ONES) + (total >> 32)
-    return total

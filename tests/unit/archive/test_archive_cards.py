@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix.archive.cards import Cards, read_cards
-from phoenix.archive.checksum import MODULUS, encode, word_sum
 from phoenix.archive.protocol import UnfitError
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=68).filter(
@@ -130,28 +129,3 @@ def test_lengths_out_of_bounds_are_refused(keyword: str, value: str) -> None:
 def test_what_is_no_header_is_refused(content: bytes) -> None:
     with pytest.raises(UnfitError):
         read_cards(io.BytesIO(content), "a.fits")
-
-
-@given(st.integers(0, MODULUS))
-def test_the_encoded_checksum_brings_the_sum_to_zero(total: int) -> None:
-    text = encode(total)
-    assert text.isalnum()
-    # The value stands one byte off a word's boundary on the card, after the quote in column 11.
-    placed = text[1:] + text[:1]
-    zeros = word_sum(b"0" * 16)
-    assert (total + word_sum(placed.encode()) - zeros) % MODULUS == 0
-
-
-@given(st.binary(max_size=400).map(lambda data: data[: len(data) // 4 * 4]), st.integers(0, 90))
-def test_sums_of_pieces_add_up(data: bytes, words: int) -> None:
-    cut = min(4 * words, len(data))
-    assert (word_sum(data[:cut]) + word_sum(data[cut:])) % MODULUS == word_sum(data)
-
-
-def test_long_and_short_pieces_are_summed_alike() -> None:
-    data = np.random.default_rng(1).bytes(400_000)
-    pieces = sum(word_sum(data[start : start + 4000]) for start in range(0, len(data), 4000)) % MODULUS
-    assert word_sum(data) == pieces
-    hdu = fits.PrimaryHDU(np.frombuffer(data[: 2880 * 100], "u1"))
-    hdu.add_datasum(when="2026-11-22T00:00:00")
-    assert int(hdu.header["DATASUM"]) % MODULUS == word_sum(data[: 2880 * 100])
