@@ -68,7 +68,7 @@ class BatchRun:
     def run(self, only: Iterable[Step] = tuple(Step)) -> BatchReport:
         """Do the steps that are asked for, each only as far as it is not done yet; always close the batch.
 
-        As in the DAG, a bad night or AB stops no other, and a failed preparation stops all recipes.
+        As in the DAG, a bad night or AB stops no other, and a failed scan stops all.
 
         Raises
         ------
@@ -89,12 +89,11 @@ class BatchRun:
         if Step.CREATE_ABS in wanted:
             self._say(str(scan_into_catalogue(self._database, self._configuration)))
         nights = nights_with_frames(self._database, self._configuration, self._release, self._key)
-        prepared = True
         if Step.CREATE_ABS in wanted:
-            prepared = self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
-        if Step.EDIT_ABS in wanted and prepared:
-            prepared = self._each_night(nights, lambda night: edit_abs(*self._batch(), night))
-        if Step.RUN_RECIPES in wanted and prepared:
+            self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
+        if Step.EDIT_ABS in wanted:
+            self._each_night(nights, lambda night: edit_abs(*self._batch(), night))
+        if Step.RUN_RECIPES in wanted:
             self._cascade()
         if Step.QC_REPORTS in wanted:
             self._each_night(nights, lambda night: qc_reports(*self._batch(), night))
@@ -107,17 +106,13 @@ class BatchRun:
     def _batch(self) -> tuple[Database, Configuration, str, str]:
         return self._database, self._configuration, self._release, self._key
 
-    def _each_night(self, nights: list[str], step: Callable[[str], object]) -> bool:
-        """Do a step night by night; a bad night is noted and the next one goes on. False if none was good."""
-        good = 0
+    def _each_night(self, nights: list[str], step: Callable[[str], object]) -> None:
+        """Do a step night by night; a bad night is noted and the next one goes on."""
         for night in nights:
             try:
                 self._say(f"{night}: {step(night)}")
             except Exception as error:  # as in the DAG, where each night is a task of its own
                 self._problem(error)
-            else:
-                good += 1
-        return bool(good) or not nights
 
     def _cascade(self) -> None:
         """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""

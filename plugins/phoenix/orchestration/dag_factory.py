@@ -16,7 +16,7 @@ from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
 
-#: One failed night never stops the others, but a failed preparation stops all.
+#: One failed night never stops the others, but a refused batch or a failed scan stops all.
 ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
 #: After recipes: nothing to run for a task of the cascade means that it is skipped, which must not spread.
 #: A failed preparation still stops what is mapped, for there is nothing to map over.

@@ -1,0 +1,126 @@
+"""What runs when little or nothing is left to do, as Airflow schedules it.
+
+The DAG, its trigger rules and mapping are the real ones, under ``DAG.test``; the steps of the chain are
+replaced by stand-ins that write down that they were called.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.airflow
+
+PROGRAM = """
+import contextlib, importlib, json, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from phoenix.errors import UsageError
+from phoenix.model.batch import BatchState
+from phoenix.model.outcome import Outcome
+from phoenix.orchestration import running
+from phoenix.orchestration.dag_factory import instrument_dag
+
+to_run, broken = json.loads(sys.argv[1]), sys.argv[2]
+called = []
+
+def stand_in(name, answer=None):
+    def call(*arguments, **_named):
+        called.append(f"run {arguments[3]}" if name == "run_ab" else name)
+        if name == broken:
+            raise UsageError(name, "refused")
+        return answer
+    return call
+
+batch = running.RunningBatch(None, None, "UVES_R3", "2019-03", "test")
+steps = {
+    "phoenix.orchestration.steps.running_batch": lambda _release: batch,
+    "phoenix.orchestration.recipe_operator.running_batch": lambda _release: batch,
+    "phoenix.chain.plan.nights_with_frames": lambda *_: ["2019-03-04"],
+    "phoenix.chain.plan.pending": lambda _database, _release, _key, task: to_run.get(task, []),
+}
+attempt = SimpleNamespace(findings=(), outcome=Outcome.OK)
+closed = SimpleNamespace(state=BatchState.DONE, text=lambda: "")
+for place, name, answer in [
+    ("batch", "open_batch", None),
+    ("scan", "scan_into_catalogue", None),
+    ("create", "create_abs", None),
+    ("edit", "edit_abs", None),
+    ("execute", "run_ab", attempt),
+    ("qc", "qc_reports", None),
+    ("convert", "convert_idps", None),
+    ("ingest", "enqueue", None),
+    ("ingest", "ingest", None),
+    ("batch", "close_batch", closed),
+]:
+    importlib.import_module(f"phoenix.chain.{place}")
+    steps[f"phoenix.chain.{place}.{name}"] = stand_in(name, answer)
+with contextlib.ExitStack() as stack:
+    for target, replacement in steps.items():
+        stack.enter_context(patch(target, replacement))
+    moment = datetime(2027, 1, 3, tzinfo=UTC)
+    instrument_dag("UVES").test(logical_date=moment, run_after=moment)
+print(json.dumps(called))
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an Airflow whose own database is an empty file."""
+    home = tmp_path_factory.mktemp("airflow")
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "PYTHONPATH": str(PROJECT / "plugins"),
+    }
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    return environment
+
+
+def calls(airflow: dict[str, str], to_run: dict[str, list[str]], broken: str = "") -> list[str]:
+    """Return the steps of the chain a run of the DAG calls, in order."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(to_run), broken],
+        env=airflow,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+PREPARATION = ["open_batch", "scan_into_catalogue", "create_abs", "edit_abs"]
+AFTER = ["qc_reports", "convert_idps", "enqueue", "ingest", "close_batch"]
+
+
+def test_a_calibration_in_the_middle_is_left(airflow: dict[str, str]) -> None:
+    assert calls(airflow, {"flat": ["a.ab"], "science": ["b.ab"]}) == [
+        *PREPARATION,
+        "run a.ab",
+        "run b.ab",
+        *AFTER,
+    ]
+
+
+def test_no_recipe_is_left(airflow: dict[str, str]) -> None:
+    assert calls(airflow, {}) == [*PREPARATION, *AFTER]
+
+
+def test_a_refused_batch_is_touched_by_nothing(airflow: dict[str, str]) -> None:
+    assert calls(airflow, {"science": ["a.ab"]}, "open_batch") == ["open_batch", "close_batch"]
