@@ -43,9 +43,14 @@ def open_batch(database: Database, configuration: Configuration, release: str, k
 
 
 def close_batch(
-    database: Database, configuration: Configuration, release: str, key: str, owner: str
+    database: Database, configuration: Configuration, release: str, key: str, owner: str, *, tell: bool = True
 ) -> BatchReport:
     """Close a batch, write its report, and send one digest unless it is DONE.
+
+    Parameters
+    ----------
+    tell : bool
+        False for a run of some steps only, which leaves the others undone on purpose: no digest then.
 
     Raises
     ------
@@ -60,15 +65,17 @@ def close_batch(
                 f"is not ours to close; it belongs to {row.owner or 'nobody'}",
                 remedy="look at the task open_batch of this run: it tells why the batch could not be opened",
             )
-    return _close(database, configuration, release, key)
+    return _close(database, configuration, release, key, tell=tell)
 
 
 def close_abandoned(database: Database, configuration: Configuration, release: str, key: str) -> BatchReport:
     """Close a batch that a crash left open, whoever owned it."""
-    return _close(database, configuration, release, key)
+    return _close(database, configuration, release, key, tell=True)
 
 
-def _close(database: Database, configuration: Configuration, release: str, key: str) -> BatchReport:
+def _close(
+    database: Database, configuration: Configuration, release: str, key: str, *, tell: bool
+) -> BatchReport:
     state = _state_of(batch_report(database, configuration, release, key))
     with database.transaction() as session:
         BatchRepository(session).close(release, key, state, summary={})
@@ -81,7 +88,7 @@ def _close(database: Database, configuration: Configuration, release: str, key: 
     except InfrastructureError as error:
         # The disk may be what made the batch fail: people must hear of it all the more.
         summary["report_error"] = str(error)
-    if state is not BatchState.DONE:
+    if tell and state is not BatchState.DONE:
         from phoenix.monitor.send import send
 
         summary["digest"] = send(report, configuration.site.alerts)
@@ -93,9 +100,10 @@ def _close(database: Database, configuration: Configuration, release: str, key: 
 
 
 def _state_of(report: BatchReport) -> BatchState:
-    """DONE: nothing is missing. FAILED: no science AB gave an IDP though there are some. Else PARTIAL."""
+    """DONE: nothing is missing. FAILED: something went wrong and no science AB gave an IDP. Else PARTIAL."""
     undone = any(TO_DO in outcomes for outcomes in report.outcomes.values())
-    if not (undone or report.troubled or report.problems or report.held):
+    wrong = bool(report.troubled or report.problems or report.held)
+    if not (undone or wrong):
         return BatchState.DONE
     wanted = sum(night.science_abs for night in report.nights)
-    return BatchState.FAILED if wanted and not report.idps_ingested else BatchState.PARTIAL
+    return BatchState.FAILED if wrong and wanted and not report.idps_ingested else BatchState.PARTIAL

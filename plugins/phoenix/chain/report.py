@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from phoenix.config.loader import Configuration
+from phoenix.model.ab import Completeness
 from phoenix.model.batch import BatchKey, BatchState
 from phoenix.model.frame import FrameKind
 from phoenix.model.outcome import Outcome
@@ -60,8 +61,8 @@ def batch_report(database: Database, configuration: Configuration, release: str,
             nights=_nights(session, configuration, release, key, rows, ingested),
             outcomes=_by_task(rows),
             problems=(*batch.problems, *_bad_frames(session, configuration, release, key)),
-            troubled=tuple(_line(configuration, row) for row in rows if _is_troubled(row)),
-            excluded=tuple(_line(configuration, row) for row in rows if row.exclusion),
+            troubled=tuple(_line(configuration, row, key) for row in rows if _is_troubled(row)),
+            excluded=tuple(_line(configuration, row, key) for row in rows if row.exclusion),
             reds=_reds(session, batch),
             idps_ingested=sum(ingested.values()),
             held=held,
@@ -99,9 +100,10 @@ def _nights(
 ) -> tuple[NightLine, ...]:
     stream = configuration.release(release)
     science = {task.name for task in configuration.rules(stream.instrument).tasks if task.science}
-    frames = dict(
-        session.execute(
-            select(FrameRow.night, func.count())
+    frames: dict[str, int] = {
+        row.night: row.number
+        for row in session.execute(
+            select(FrameRow.night, func.count().label("number"))
             .where(
                 FrameRow.instrument == stream.instrument,
                 FrameRow.kind == FrameKind.RAW.value,
@@ -109,9 +111,7 @@ def _nights(
             )
             .group_by(FrameRow.night)
         )
-        .tuples()
-        .all()
-    )
+    }
     outcomes: dict[str, Counter[str]] = {night: Counter() for night in frames}
     science_abs: Counter[str] = Counter()
     for row in rows:
@@ -142,11 +142,10 @@ def _bad_frames(session: Session, configuration: Configuration, release: str, ke
     )
 
 
-def _line(configuration: Configuration, row: AbRow) -> AbLine:
+def _line(configuration: Configuration, row: AbRow, key: str) -> AbLine:
     work = configuration.folders.work / row.release / row.night / row.name.removesuffix(".ab")
     folder = Path(row.product_folder) if row.product_folder else work
     reason = f"{row.exclusion}: {row.reason}" if row.exclusion else row.reason
-    replay = "" if row.exclusion else f"phoenix ab run {row.release} {row.name}"
     return AbLine(
         row.name,
         row.night,
@@ -154,8 +153,17 @@ def _line(configuration: Configuration, row: AbRow) -> AbLine:
         outcome_word(row),
         reason,
         str(folder) if folder.exists() else "",
-        replay,
+        _replay(row, key),
     )
+
+
+def _replay(row: AbRow, key: str) -> str:
+    """Return the command that can help: an INCOMPLETE AB has to be associated again."""
+    if row.exclusion:
+        return ""
+    if row.completeness == Completeness.INCOMPLETE:
+        return f"phoenix batch run {row.release} '{key}'"
+    return f"phoenix ab run {row.release} {row.name}"
 
 
 def _reds(session: Session, batch: BatchRow) -> tuple[RedLine, ...]:

@@ -83,7 +83,7 @@ class BatchRun:
             self._process(wanted)
         except Exception as error:  # whatever it is, the batch tells it and ends
             self._problem(error)
-        return close_batch(self._database, self._configuration, self._release, self._key, self._owner)
+        return close_batch(*self._batch(), self._owner, tell=wanted == set(Step))
 
     def _process(self, wanted: set[Step]) -> None:
         if Step.CREATE_ABS in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import socket
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def run(
         steps = [Step(name.strip()) for name in only.split(",") if name.strip()] or list(Step)
     except ValueError as error:
         raise UsageError("--only", str(error), f"names among {', '.join(Step)}") from error
-    owner = f"{getpass.getuser()}@{socket.gethostname()} (command line)"
+    owner = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
     batch = BatchRun(
         get_database(), get_configuration(), release, key, owner, say=lambda line: typer.echo(line, err=True)
     )
