@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from astropy.io import fits
 from sqlalchemy import func, select
 
 from builders_execution import KEY, RELEASE
-from phoenix.chain.run import BatchRun, Step
+from phoenix.chain.run import BatchRun
 from phoenix.config.loader import PROJECT, Configuration
 from phoenix.execution.container import LABEL_INSTALLATION
 from phoenix.execution.publish import VERDICT
@@ -41,7 +41,7 @@ class Site:
 
     database: Database
     configuration: Configuration
-    said: list[str] = field(default_factory=list)
+    _moments: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -53,8 +53,16 @@ class Site:
             shutil.copytree(frames / part, root / part, copy_function=os.link)
         return cls(database, configured(folder / "config", root, site or {}))
 
-    def run(self, only: Iterable[Step] = tuple(Step)) -> BatchReport:
-        return BatchRun(self.database, self.configuration, RELEASE, KEY, "test", self.said.append).run(only)
+    def run(self) -> BatchReport:
+        return BatchRun(self.database, self.configuration, RELEASE, KEY, "test", self._told).run()
+
+    def when_told(self, words: str, act: Callable[[], None]) -> None:
+        """Do something once, when the next run tells these words of its progress."""
+        self._moments[words] = act
+
+    def _told(self, line: str) -> None:
+        for words in [words for words in self._moments if words in line]:
+            self._moments.pop(words)()
 
     def raws(self, night: str, dpr_type: str) -> list[Path]:
         """Raw frames of a kind, in order of time."""
