@@ -199,4 +199,4 @@ def test_an_unknown_parameter_names_the_known_ones(
     command.invoke(cli.app, ["measure", RELEASE, KEY])
     refused = command.invoke(cli.app, ["trend", "UVES", "wave_rms"])
     assert isinstance(refused.exception, UsageError)
-    assert "wave_rms_pix_BLUE" in refused.exception.expected
+    assert "wave_rms_pix_BLUE" in refused.exception.remedy
