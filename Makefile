@@ -7,9 +7,9 @@ VENV := .venv
 PYTHON_IN := $(VENV)/bin/python
 DEPLOY := $(PYTHON_IN) -m phoenix.deployment
 INSTALLED := $(VENV)/.installed
-# Tests beside each other; those that share the engine or Airflow keep to one worker (tests/conftest.py).
-PYTEST := $(VENV)/bin/pytest -n 2 --dist loadgroup
+PYTEST := $(VENV)/bin/pytest
 FAST := not engine and not airflow
+SHARING := engine or airflow
 
 .PHONY: help
 help: ## Show this list
@@ -51,11 +51,13 @@ doctor: setup ## Tell what is wrong with this installation and the command that 
 
 .PHONY: test
 test: tools images ## Run all tests, real recipes and Airflow included
-	@$(PYTEST)
+	@$(PYTEST) -n 2 -m "$(FAST)"
+	@# These share the engine and the machine's ports: one after the other.
+	@$(PYTEST) -m "$(SHARING)"
 
 .PHONY: test-fast
 test-fast: tools ## Run the tests that need neither containers nor Airflow
-	@$(PYTEST) -m "$(FAST)"
+	@$(PYTEST) -n 2 -m "$(FAST)"
 
 .PHONY: lint
 lint: setup ## Check style, types, layers, spelling and the lock file

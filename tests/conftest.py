@@ -15,13 +15,6 @@ from phoenix.deployment.database import start_embedded, stop_embedded
 from phoenix.store.database import Database
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the engine or start Airflow on one worker, one after the other."""
-    for item in items:
-        if item.get_closest_marker("engine") or item.get_closest_marker("airflow"):
-            item.add_marker(pytest.mark.xdist_group("machine"))
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server for this test process, with a migrated template database."""

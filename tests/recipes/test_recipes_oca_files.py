@@ -35,7 +35,6 @@ from phoenix.simulation.uves.month import nights_of
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 pytestmark = [
-    pytest.mark.xdist_group("oca_files"),  # fetched once
     pytest.mark.skipif(
         shutil.which("apt-get") is None or not KEYRING.is_file(), reason="needs apt and Debian's keyring"
     ),
