@@ -23,8 +23,9 @@ def import_airflow(home: Path) -> None:
 
 
 def in_run(partition_key: str | None, run_id: str) -> AbstractContextManager[Any]:
-    """Enter the context of a task instance of a run of UVES."""
+    """Enter the context of a task instance of a run of UVES, in its first try."""
     from airflow.sdk.execution_time.context import set_current_context
 
     dag_run = SimpleNamespace(dag_id="phoenix_uves", run_id=run_id, partition_key=partition_key)
-    return set_current_context({"dag_run": dag_run})  # type: ignore[typeddict-item]
+    instance = SimpleNamespace(try_number=1, max_tries=0)
+    return set_current_context({"dag_run": dag_run, "ti": instance})  # type: ignore[typeddict-item]

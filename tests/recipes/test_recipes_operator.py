@@ -59,9 +59,9 @@ def test_recipe_lines_reach_the_task_log_with_their_severity(
     from phoenix.orchestration.recipe_operator import RecipeOperator
 
     caplog.set_level(logging.DEBUG, "phoenix")
-    operator = RecipeOperator(task_id="bias", release=RELEASE, ab=ab.name)
+    operator = RecipeOperator(task_id="bias", release=RELEASE, lot=[ab.name])
     with in_run(KEY, "backfill__1"):
-        assert RecipeOperator.execute.__wrapped__(operator, {}) == "ok"
+        assert RecipeOperator.execute.__wrapped__(operator, {}) == {ab.name: "ok"}
     found = {(record.levelname, record.getMessage().strip()[:11]) for record in caplog.records}
     assert ("INFO", "[ INFO  ] M") in found
     assert ("WARNING", "[WARNING] e") in found
@@ -79,7 +79,7 @@ def test_kill_stops_and_removes_the_container_without_asking_the_database(
 
     from phoenix.orchestration.recipe_operator import RecipeOperator
 
-    operator = RecipeOperator(task_id="bias", release=RELEASE, ab=ab.name)
+    operator = RecipeOperator(task_id="bias", release=RELEASE, lot=[ab.name])
     raised: list[BaseException] = []
 
     def task() -> None:
@@ -111,7 +111,7 @@ def test_kill_stops_and_removes_the_container_without_asking_the_database(
     assert attempt.findings
     assert not configuration.folders.products_of(ab).exists()
     with in_run(KEY, "backfill__1"):
-        assert RecipeOperator.execute.__wrapped__(operator, {}) == "ok"
+        assert RecipeOperator.execute.__wrapped__(operator, {}) == {ab.name: "ok"}
 
 
 def _paused_recipe(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from sqlalchemy import select
 
 from phoenix.config.loader import Configuration
 from phoenix.model.batch import BatchKey
 from phoenix.model.frame import FrameKind
 from phoenix.model.outcome import Outcome
+from phoenix.store.attempts import AttemptRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.tables import AbRow, FrameRow
@@ -55,3 +59,18 @@ def pending(database: Database, release: str, key: str, task: str) -> list[str]:
                 .order_by(AbRow.mjd_obs_mod, AbRow.name)
             )
         )
+
+
+def unsettled(database: Database, release: str, names: Iterable[str], since: datetime) -> list[str]:
+    """Return the ABs another try may help: all that did not end for good after `since`.
+
+    A good end is one, and so is one that repetition cannot change.
+    """
+    with database.transaction() as session:
+        attempts = AttemptRepository(session)
+        histories = {name: attempts.history(release, name) for name in names}
+    return [
+        name
+        for name, history in histories.items()
+        if not history or history[-1].outcome.retryable or history[-1].started_at < since
+    ]

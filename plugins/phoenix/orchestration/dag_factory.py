@@ -22,6 +22,9 @@ ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
 #: A failed preparation still stops what is mapped, for there is nothing to map over.
 AFTER_RECIPES = TriggerRule.ALL_DONE
 
+#: What the UI shows of a lot.
+LOT_NAME = "{{ task.lot[0] }}{% if task.lot[1:] %} and {{ task.lot | length - 1 }} more{% endif %}"
+
 
 def instrument_dag(instrument: str) -> DAG:
     """Return the DAG of an instrument: its default release, one run per batch.
@@ -83,19 +86,19 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
 
 
 def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
-    """One mapped task per task of the cascade, one instance per AB; masters before those who need them."""
+    """One mapped task per task of the cascade, one instance per lot; masters before those who need them."""
     before = None
     for step in rules.tasks:
         planned = steps.plan.override(task_id=f"plan_{step.name}", trigger_rule=ISOLATED)(release, step.name)
         recipes = RecipeOperator.partial(
             task_id=step.name,
             release=release,
-            map_index_template="{{ task.ab }}",
-            execution_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
+            map_index_template=LOT_NAME,
+            ab_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
             trigger_rule=AFTER_RECIPES,
             pool=HOST_POOL,
-            doc_md=f"{step.title}: `{step.recipe}`, one task instance per AB.",
-        ).expand(ab=planned)
+            doc_md=f"{step.title}: `{step.recipe}`, one task instance per lot.",
+        ).expand(lot=planned)
         if before is not None:
             chain(before, recipes)
         before = recipes

@@ -1,68 +1,85 @@
-"""The operator that runs one AB's recipe in its container."""
+"""The operator that runs the recipes of one lot of ABs, each in its container."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import BaseOperator, Context, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from phoenix.config.loader import Configuration
-from phoenix.orchestration.running import log, reported, running_batch
+from phoenix.errors import InfrastructureError, PhoenixError
+from phoenix.orchestration.running import RunningBatch, log, reported, running_batch
 
 #: What staging, verdict and publication may take beyond the recipe's own limit.
 MARGIN = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How one AB of the lot ended; ``trouble`` is empty when its products may be used."""
+
+    ab: str
+    outcome: str
+    trouble: str = ""
+    retryable: bool = False
+
+
 class RecipeOperator(BaseOperator):
-    """Run the recipe of one AB; its outcome is in our database, the task's colour only mirrors it.
+    """Run the recipes of a lot; the outcomes are in our database, the task's colour only mirrors them.
 
     Parameters
     ----------
     release : str
-        The release the AB belongs to.
-    ab : str
-        Name of the AB.
+        The release the ABs belong to.
+    lot : list of str
+        Names of the ABs, run one after the other; a bad one stops no other, and fails the task at the end.
+    ab_timeout : timedelta, optional
+        What one AB may take; the task may take as much for each AB of its lot.
     """
 
-    template_fields: Sequence[str] = ("ab",)
+    template_fields: Sequence[str] = ("lot",)
     ui_color = "#d6e4f0"
 
-    def __init__(self, *, release: str, ab: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, release: str, lot: list[str], ab_timeout: timedelta | None = None, **kwargs: Any
+    ) -> None:
+        if ab_timeout is not None:
+            kwargs["execution_timeout"] = ab_timeout * len(lot)
         super().__init__(**kwargs)
         self.release = release
-        self.ab = ab
+        self.lot = lot
+        self.ab_timeout = ab_timeout
+        self._running: str | None = None
+        self._killed = False
 
     @reported
-    def execute(self, context: Context) -> str:  # noqa: ARG002 (Airflow's signature)
-        """Run the AB and return its outcome.
+    def execute(self, context: Context) -> dict[str, str]:  # noqa: ARG002 (Airflow's signature)
+        """Run the ABs and return their outcomes by name.
 
         Raises
         ------
         AirflowFailException
-            If the outcome is one another try cannot change.
+            If an AB gave no products and another try can change none of them.
         AirflowException
-            If another try may help.
+            If another try may help at least one AB.
         """
-        from phoenix.chain.execute import run_ab
-
         batch = running_batch(self.release)
-        attempt = run_ab(
-            batch.database,
-            batch.configuration,
-            self.release,
-            self.ab,
-            on_log_line=_log_line,
-        )
-        for finding in attempt.findings:
-            log.warning("%s", finding)
-        if attempt.outcome.succeeded:
-            return attempt.outcome.value
-        message = f"{self.ab}: {attempt.outcome}; {'; '.join(attempt.findings[:3])}"
-        if attempt.outcome.retryable:
+        ended = []
+        for ab in self._to_do(batch):
+            if self._killed:
+                raise AirflowException(f"killed before {ab}")
+            self._running = ab
+            ended.append(self._run(batch, ab))
+        bad = [entry for entry in ended if entry.trouble]
+        if not bad:
+            return {entry.ab: entry.outcome for entry in ended}
+        message = f"{len(bad)} of {len(self.lot)} ABs: " + "; ".join(entry.trouble for entry in bad)
+        if any(entry.retryable for entry in bad):
             raise AirflowException(message)
         raise AirflowFailException(message)
 
@@ -70,8 +87,43 @@ class RecipeOperator(BaseOperator):
         """Stop the container when the task is cleared, marked failed, timed out or its worker is stopped."""
         from phoenix.chain.execute import stop_ab
 
-        stopped = stop_ab(Configuration(), self.release, self.ab)
-        log.warning("%s: killed, %d containers stopped", self.ab, stopped)
+        self._killed = True
+        if self._running is None:
+            return
+        stopped = stop_ab(Configuration(), self.release, self._running)
+        log.warning("%s: killed, %d containers stopped", self._running, stopped)
+
+    def _to_do(self, batch: RunningBatch) -> list[str]:
+        """Return the whole lot; when Airflow tries the task again, what the tries before did not settle."""
+        from phoenix.chain.plan import unsettled
+
+        running = get_current_context()
+        instance = running["ti"]
+        # Airflow raises max_tries when a person clears the task: that is a first try anew.
+        if instance.try_number <= instance.max_tries - self.retries + 1:
+            return self.lot
+        return unsettled(batch.database, self.release, self.lot, running["dag_run"].start_date)
+
+    def _run(self, batch: RunningBatch, ab: str) -> _Ended:
+        """Run one AB; whatever goes wrong with it is told at the end of the lot."""
+        from phoenix.chain.execute import run_ab
+
+        if len(self.lot) > 1:
+            log.info("AB %d of %d: %s", self.lot.index(ab) + 1, len(self.lot), ab)
+        try:
+            attempt = run_ab(batch.database, batch.configuration, self.release, ab, on_log_line=_log_line)
+        except PhoenixError as error:
+            log.error("%s", error)
+            return _Ended(ab, "error", f"{ab}: {error}", isinstance(error, InfrastructureError))
+        except Exception as error:
+            log.exception("%s", ab)
+            return _Ended(ab, "error", f"{ab}: unexpected {type(error).__name__}: {error}", retryable=True)
+        for finding in attempt.findings:
+            log.warning("%s", finding)
+        if attempt.outcome.succeeded:
+            return _Ended(ab, attempt.outcome.value)
+        words = f"{ab}: {attempt.outcome}; {'; '.join(attempt.findings[:3])}"
+        return _Ended(ab, attempt.outcome.value, words, attempt.outcome.retryable)
 
 
 def _log_line(line: str) -> None:

@@ -62,14 +62,14 @@ def apply_pgis(release: str, night: str) -> None:
 
 @task
 @reported
-def plan(release: str, step: str) -> list[str]:
-    """List the ABs of one task of the cascade that have no good outcome yet."""
+def plan(release: str, step: str) -> list[list[str]]:
+    """List the ABs of one task of the cascade that have no good outcome yet, as lots."""
     from phoenix.chain.plan import pending
 
     batch = running_batch(release)
     names = pending(batch.database, release, batch.key, step)
     log.info("%s: %d to run", step, len(names))
-    return names
+    return [[name] for name in names]
 
 
 @task(map_index_template=NIGHT_NAME)
