@@ -27,7 +27,8 @@ class Candidate:
     sources
         PRO.CATG -> path, or name of the AB that will make it.
     defect
-        Why it must not be used: the AB is excluded or incomplete itself. Empty when it may.
+        Why it must not be used: the AB is excluded or incomplete itself, or somebody declared it bad. Empty
+        when it may.
     """
 
     name: str
@@ -126,8 +127,8 @@ class Pool:
 def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> list[Candidate]:
     """Join real masters of one origin: same folder, same time, same values of the match keys.
 
-    A red exposure has a master for each of its two chips; they must not be mixed between origins. Two files
-    of one category and origin: the first name counts.
+    A red exposure has a master for each of its two chips; they must not be mixed between origins, so one that
+    is bad spoils its set. Two files of one category and origin: the first good one counts, by name.
     """
     values_of = key_of(match)
     origins: dict[Hashable, list[Candidate]] = {}
@@ -139,10 +140,12 @@ def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> lis
 
 
 def _joined(members: list[Candidate]) -> Candidate:
-    members.sort(key=_order)
+    members.sort(key=lambda member: (member.defect != "", _order(member)))
+    taken = {tag: member for member in reversed(members) for tag in member.sources}
     first = members[0]
-    sources = {tag: path for member in reversed(members) for tag, path in member.sources.items()}
-    return Candidate(first.name, first.mjd, first.status, first.traits, sources)
+    sources = {tag: member.sources[tag] for tag, member in taken.items()}
+    defect = next((member.defect for member in taken.values() if member.defect), "")
+    return Candidate(first.name, first.mjd, first.status, first.traits, sources, defect)
 
 
 def _order(candidate: Candidate) -> tuple[float, int, str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ candidates for later tasks at once: their masters are virtual until the recipes 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from phoenix.association.assemble import Assembler
@@ -57,7 +57,12 @@ class Associations:
 
 
 def associate(
-    frames: Iterable[Frame], rules: Rules, release: Release, instrument: Instrument, nights: Collection[str]
+    frames: Iterable[Frame],
+    rules: Rules,
+    release: Release,
+    instrument: Instrument,
+    nights: Collection[str],
+    bad: Mapping[str, str] | None = None,
 ) -> Associations:
     """Make the ABs of a batch.
 
@@ -69,13 +74,15 @@ def associate(
         Configuration of the stream.
     nights : collection of str
         The nights of the batch; raw frames of others are ignored, masters of any time are used.
+    bad : mapping, optional
+        Path of a calibration, or name of the AB that makes it -> why it must not be used.
 
     Raises
     ------
     UsageError
         If the release's mode is not made night by night.
     """
-    return _Engine(list(frames), rules, release, instrument, nights).run()
+    return _Engine(list(frames), rules, release, instrument, nights, bad or {}).run()
 
 
 class _Engine:
@@ -86,7 +93,9 @@ class _Engine:
         release: Release,
         instrument: Instrument,
         nights: Collection[str],
+        bad: Mapping[str, str],
     ) -> None:
+        self._bad = bad
         self._rules, self._release, self._instrument = rules, release, instrument
         self._words = Words(rules)
         self._reader = TraitsReader(rules.aliases, sorted(names_asked(rules)))
@@ -133,7 +142,7 @@ class _Engine:
                 self._errors.append((group.night, error))
                 continue
             self._task_of[name] = task.name
-            made.append(_as_candidate(block))
+            made.append(_as_candidate(block, self._bad.get(name, "")))
             yield block
 
     def _name(self, group: Group) -> str:
@@ -187,12 +196,13 @@ class _Engine:
             status=McalibStatus.STATIC if static else McalibStatus.REAL,
             traits=self._reader.of(frame),
             sources={catg: frame.path},
+            defect=self._bad.get(frame.path, ""),
         )
         self._files.setdefault((frame.kind, catg), []).append(candidate)
 
 
-def _as_candidate(block: AssociatedBlock) -> Candidate:
-    ab, defect = block.ab, ""
+def _as_candidate(block: AssociatedBlock, defect: str) -> Candidate:
+    ab = block.ab
     if ab.exclusion:
         defect = f"excluded, {ab.exclusion}: {ab.exclusion_reason}"
     elif ab.completeness is Completeness.INCOMPLETE:
