@@ -79,7 +79,7 @@ ABS = st.builds(
     completeness=st.sampled_from(Completeness), process_status=st.sampled_from(ProcessStatus),
     obs_prog_id=TEXTS, obs_id=TEXTS, obs_mode=TEXTS, missing=tuples(st.builds(Missing, TEXTS, TEXTS)),
     exclusion=TEXTS, exclusion_reason=TEXTS, pgis=tuples(st.builds(PgiEntry, TEXTS, TEXTS, TEXTS)),
-    rules_version=TEXTS, extras=tuples(EXTRAS),
+    rules_version=TEXTS, origin=TEXTS, extras=tuples(EXTRAS),
 )  # fmt: skip
 
 PROCESSINGS = st.none() | st.builds(

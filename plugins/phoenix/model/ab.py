@@ -110,6 +110,8 @@ class AssociationBlock:
         PRO.CATG the recipe must write.
     exclusion
         Code of the pre-selection that took the AB out (``ABORTED_TEMPLATE``); empty when it may run.
+    origin
+        Where the AB comes from: ``created`` by the rules, ``stored`` in a tree, a ``calselector`` file.
     extras
         Lines of the text form this version does not know; kept as they are.
     """
@@ -142,6 +144,7 @@ class AssociationBlock:
     exclusion_reason: str = ""
     pgis: tuple[PgiEntry, ...] = ()
     rules_version: str = ""
+    origin: str = ""
     extras: tuple[str, ...] = ()
 
     @property

@@ -45,6 +45,7 @@ class Processing:
 #: Keys that stand once, with the attribute they hold, in the order they are written.
 HEAD = {
     "CONFIG_VERSION": "rules_version",
+    "AB_SOURCE": "origin",
     "RELEASE": "release",
     "INSTRUMENT": "instrument",
     "DATE": "date",

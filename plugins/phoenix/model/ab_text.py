@@ -131,8 +131,8 @@ def write(ab: AssociationBlock, processing: Processing | None = None) -> str:
 
 
 def content_sha256(ab: AssociationBlock) -> str:
-    """Return the hash of what is to be processed: all of the AB but the version of the rules that made it."""
-    return hashlib.sha256(write(replace(ab, rules_version="")).encode()).hexdigest()
+    """Return the hash of what is to be processed: all of the AB but the rules' version and its source."""
+    return hashlib.sha256(write(replace(ab, rules_version="", origin="")).encode()).hexdigest()
 
 
 def _entries(ab: AssociationBlock, processing: Processing | None) -> Iterator[_Entry]:
