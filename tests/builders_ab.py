@@ -12,6 +12,7 @@ from phoenix.model.ab import (
     Missing,
     PgiEntry,
     ProcessStatus,
+    ProductInput,
     RawFile,
 )
 from phoenix.model.ab_text import Processing
@@ -47,6 +48,27 @@ def science_ab(**changes: object) -> AssociationBlock:
     return AssociationBlock(**(content | changes))  # type: ignore[arg-type]
 
 
+def stack_ab(**changes: object) -> AssociationBlock:
+    """The stack of two exposures, the second of which has no flux."""
+    content: dict[str, object] = {
+        "name": "UVES.2019-03-05T03:04:05.678_stk.ab",
+        "task": "stack",
+        "recipe": "phoenix_spectrum_combine",
+        "event": "stk",
+        "raws": (),
+        "mcalibs": (),
+        "parameters": (),
+        "expected": ("STACK_RED_SCI_POINT_BLUE",),
+        "inputs": (
+            ProductInput("UVES.2019-03-05T03:04:05.678.ab", "RED_SCI_POINT_BLUE"),
+            ProductInput("UVES.2019-03-05T03:04:05.678.ab", "FLUXCAL_SCI_POINT_BLUE", mandatory=False),
+            ProductInput("UVES.2019-03-05T03:15:05.678.ab", "RED_SCI_POINT_BLUE", level=1),
+        ),
+        "min_inputs": 2,
+    }
+    return science_ab(**(content | changes))
+
+
 #: Any text at all, hostile characters preferred, and plain words.
 TEXTS = (
     st.text(st.sampled_from("ab \t\n\r\v\"'#\\=\x00\x85\u2028é𝔘"))
@@ -65,6 +87,9 @@ MCALIBS = st.builds(
 )
 
 
+INPUTS = st.builds(ProductInput, TEXTS, TEXTS, st.booleans(), st.integers(-3, 9))
+
+
 def tuples(elements: st.SearchStrategy) -> st.SearchStrategy:
     """Up to four of them."""
     return st.lists(elements, max_size=4).map(tuple)
@@ -80,6 +105,7 @@ ABS = st.builds(
     obs_prog_id=TEXTS, obs_id=TEXTS, obs_mode=TEXTS, missing=tuples(st.builds(Missing, TEXTS, TEXTS)),
     exclusion=TEXTS, exclusion_reason=TEXTS, pgis=tuples(st.builds(PgiEntry, TEXTS, TEXTS, TEXTS)),
     rules_version=TEXTS, origin=TEXTS, extras=tuples(EXTRAS),
+    inputs=tuples(INPUTS), min_inputs=st.integers(0, 9),
 )  # fmt: skip
 
 PROCESSINGS = st.none() | st.builds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,6 +79,28 @@ class Mcalib:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductInput:
+    """Products of another AB that this one combines: what raw frames are to the first step of a cascade.
+
+    Attributes
+    ----------
+    ab
+        Name of the AB that makes them.
+    tag
+        PRO.CATG, which is also the tag in the SOF; all products of it are taken.
+    mandatory
+        Whether an AB that did not make it is left out as a whole.
+    level
+        Calibration level of the AB that makes them.
+    """
+
+    ab: str
+    tag: str
+    mandatory: bool = True
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PgiEntry:
     """A PGI that has edited this AB: name, version and hash of its configuration."""
 
@@ -96,12 +119,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class AssociationBlock:
-    """One processing job: raw frames, master calibrations, recipe, parameters, history.
+    """One processing job: raw frames or products of other ABs, master calibrations, recipe, history.
 
     Attributes
     ----------
     name
-        ``<INSTR>.<timestamp of the first raw>[_<event>].ab``; unique in a release.
+        ``<INSTR>.<timestamp of the first raw>[_<event>].ab``; unique in a release. A second step is named
+        after the first raw frame of its first input.
     task
         Name of the rule task that made it (``bias``, ``science``); gives the place in the cascade.
     match_keys
@@ -112,6 +136,10 @@ class AssociationBlock:
         Code of the pre-selection that took the AB out (``ABORTED_TEMPLATE``); empty when it may run.
     origin
         Where the AB comes from: ``created`` by the rules, ``stored`` in a tree, a ``calselector`` file.
+    inputs
+        Products of other ABs, in their order of time; an AB has raw frames or inputs.
+    min_inputs
+        Of how many ABs the inputs must be there; those of others that failed are left out.
     extras
         Lines of the text form this version does not know; kept as they are.
     """
@@ -146,6 +174,8 @@ class AssociationBlock:
     rules_version: str = ""
     origin: str = ""
     extras: tuple[str, ...] = ()
+    inputs: tuple[ProductInput, ...] = ()
+    min_inputs: int = 0
 
     @property
     def stem(self) -> str:
@@ -159,18 +189,43 @@ class AssociationBlock:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """Names of the ABs that must have made their masters first, each once, in order."""
-        return tuple(dict.fromkeys(m.source for m in self.mcalibs if m.status is McalibStatus.VIRTUAL))
+        """Names of the ABs that must have run first, each once, in order: inputs, then masters."""
+        masters = (m.source for m in self.mcalibs if m.status is McalibStatus.VIRTUAL)
+        return tuple(dict.fromkeys((*self.input_abs, *masters)))
+
+    @property
+    def input_abs(self) -> tuple[str, ...]:
+        """Names of the ABs whose products are the inputs, each once, in order."""
+        return tuple(dict.fromkeys(entry.ab for entry in self.inputs))
 
     @property
     def level(self) -> int:
-        """Calibration level of the AB: the worst of its calibrations."""
-        return max((m.level for m in self.mcalibs), default=0)
+        """Calibration level of the AB: the worst of its calibrations and of its inputs."""
+        return max((entry.level for entry in (*self.mcalibs, *self.inputs)), default=0)
 
     @property
     def product_root(self) -> str:
         """DFOS product root, ``r.<stem>``."""
         return f"r.{self.stem}"
+
+
+def raws_of(ab: AssociationBlock, made_by: Mapping[str, AssociationBlock]) -> tuple[RawFile, ...]:
+    """Return the raw frames an AB goes back to: its own and those of its inputs, each once, in order.
+
+    Parameters
+    ----------
+    made_by : mapping
+        The ABs that make the inputs, and those that make theirs, by name.
+
+    Raises
+    ------
+    KeyError
+        If one of them is not there.
+    """
+    found = dict.fromkeys(ab.raws)
+    for name in ab.input_abs:
+        found.update(dict.fromkeys(raws_of(made_by[name], made_by)))
+    return tuple(found)
 
 
 def _value(text: str) -> Value:

@@ -77,20 +77,21 @@ TAIL = {
 #: Keys that follow from others.
 DERIVED = ("TOOL_VERSION", "PROD_ROOT_NAME", "WAITFOR")
 #: Keys that may stand any number of times.
-LISTS = ("RAW_MATCH_KEY", "RAWFILE", "MCALIB", "PARAM", "EXPECT", "MISSING", "PGI")
+LISTS = ("RAW_MATCH_KEY", "RAWFILE", "INPUT", "MCALIB", "PARAM", "EXPECT", "MISSING", "PGI")
 #: Comment above the first line of a key.
 HEADINGS = {
     "RAW_MATCH_KEY": "setting",
     "RAWFILE": "raw frames: path, tag",
+    "INPUT": "products of other ABs: AB, PRO.CATG, level of that AB, need",
     "MCALIB": "calibrations: status, path or AB, PRO.CATG, days from the group, level, need",
-    "WAITFOR": "ABs that must have made their masters first",
+    "WAITFOR": "ABs that must have run first",
     "PARAM": "recipe parameters",
     "EXPECT": "products the recipe must write",
     "PGI": "PGIs that edited this AB: name, version, configuration",
     "OUTCOME": "processing",
 }
 #: All keys that mean something; lines with other keys are the AB's extras.
-KNOWN = frozenset((*HEAD, *TAIL, *DERIVED, *LISTS, "EXCLUDED", "PRODUCT", "FAILURE"))
+KNOWN = frozenset((*HEAD, *TAIL, *DERIVED, *LISTS, "EXCLUDED", "MIN_INPUTS", "PRODUCT", "FAILURE"))
 #: Attributes that need no line, with the value they then have.
 DEFAULTS: dict[str, Any] = {
     f.name: f.default

@@ -17,6 +17,7 @@ from phoenix.model.ab import (
     Missing,
     PgiEntry,
     ProcessStatus,
+    ProductInput,
     RawFile,
 )
 from phoenix.model.ab_keys import DEFAULTS, EXTRA, FORM, HEAD, KNOWN, NEED, TAIL, Processing
@@ -60,6 +61,8 @@ class _Reader:
             exclusion_reason=exclusion_reason,
             match_keys=self._all("RAW_MATCH_KEY", 1, self._split),
             raws=self._all("RAWFILE", 2, lambda line: RawFile(*line.values)),
+            inputs=self._all("INPUT", 4, self._input),
+            min_inputs=self._min_inputs(),
             mcalibs=self._all("MCALIB", 6, self._mcalib),
             missing=self._all("MISSING", 2, lambda line: Missing(*line.values)),
             parameters=self._all("PARAM", 1, self._split),
@@ -69,6 +72,10 @@ class _Reader:
         )
         self._check_derived(ab)
         return ab
+
+    def _min_inputs(self) -> int:
+        values = self._once("MIN_INPUTS", 1)
+        return self._whole(self.by_key["MIN_INPUTS"][0], values[0], "how many ABs") if values else 0
 
     def processing(self) -> Processing | None:
         if not self.by_key.keys() & {*TAIL, "PRODUCT", "FAILURE"}:
@@ -125,14 +132,26 @@ class _Reader:
 
     def _mcalib(self, line: Line) -> Mcalib:
         status, source, tag, dt, level, need = line.values
+        return Mcalib(
+            self._word(line, status, McalibStatus), source, tag, self._number(line, dt),
+            self._whole(line, level, "a calibration level"), self._mandatory(line, need),
+        )  # fmt: skip
+
+    def _input(self, line: Line) -> ProductInput:
+        ab, tag, level, need = line.values
+        return ProductInput(
+            ab, tag, self._mandatory(line, need), self._whole(line, level, "a calibration level")
+        )
+
+    def _mandatory(self, line: Line, need: str) -> bool:
         if need not in NEED.values():
             raise self._wrong(line, repr(need[:80]), "MANDATORY or OPTIONAL")
-        if not level.removeprefix("-").isdecimal():
-            raise self._wrong(line, repr(level[:80]), "a calibration level, a whole number")
-        return Mcalib(
-            self._word(line, status, McalibStatus), source, tag, self._number(line, dt), int(level),
-            need == "MANDATORY",
-        )  # fmt: skip
+        return need == NEED[True]
+
+    def _whole(self, line: Line, value: str, what: str) -> int:
+        if not value.removeprefix("-").isdecimal():
+            raise self._wrong(line, repr(value[:80]), f"{what}, a whole number")
+        return int(value)
 
     def _word(self, line: Line, value: str, words: type[StrEnum]) -> Any:
         if value not in words._value2member_map_:
@@ -160,10 +179,11 @@ class _Reader:
             )
         named = self._all("WAITFOR", 1, lambda line: line.values[0])
         if set(named) != set(ab.waits_for):
-            line = self.by_key.get("WAITFOR", self.by_key.get("MCALIB", [Line("")]))[0]
+            keys = (key for key in ("WAITFOR", "INPUT", "MCALIB") if key in self.by_key)
+            line = self.by_key.get(next(keys, ""), [Line("")])[0]
             raise self._wrong(
                 line, f"WAITFOR names {', '.join(named) or 'nothing'}",
-                f"the ABs of the VIRTUAL MCALIB lines: {', '.join(ab.waits_for) or 'none'}",
+                f"the ABs of the INPUT and VIRTUAL MCALIB lines: {', '.join(ab.waits_for) or 'none'}",
             )  # fmt: skip
 
     def _wrong(self, line: Line, found: str, expected: str) -> AssociationError:

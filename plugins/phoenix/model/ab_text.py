@@ -2,7 +2,8 @@
 
 One parser, one writer; how values are quoted stands in :mod:`phoenix.model.ab_lines`. Keys of DFOS keep their
 DFOS names (``RAW_TYPE``, ``MJD-OBS_MOD``, ``RAW_MATCH_KEY`` ...). Our own convention, since DFOS's is not
-public: ``RAWFILE path tag``, ``MCALIB status path-or-AB PRO.CATG dt_days level MANDATORY|OPTIONAL``,
+public: ``RAWFILE path tag``, ``INPUT ab PRO.CATG level MANDATORY|OPTIONAL``, ``MIN_INPUTS number``,
+``MCALIB status path-or-AB PRO.CATG dt_days level MANDATORY|OPTIONAL``,
 ``PARAM name=value``, ``EXPECT PRO.CATG``, ``MISSING PRO.CATG reason``, ``EXCLUDED code reason``,
 ``PGI name version sha256``, ``WAITFOR ab``, and after processing ``OUTCOME``, ``TEXEC_AB`` (seconds),
 ``LOG_NAME``, ``PROD_PATH``, ``PIPELINE``, ``IMAGE``, ``PRODUCT path PRO.CATG`` and ``FAILURE sentence``.
@@ -146,6 +147,10 @@ def _entries(ab: AssociationBlock, processing: Processing | None) -> Iterator[_E
         yield "RAW_MATCH_KEY", (_pair(ab, name, value),)
     for raw in ab.raws:
         yield "RAWFILE", (raw.path, raw.tag)
+    for entry in ab.inputs:
+        yield "INPUT", (entry.ab, entry.tag, str(entry.level), NEED[entry.mandatory])
+    if ab.min_inputs:
+        yield "MIN_INPUTS", (str(ab.min_inputs),)
     for calib in ab.mcalibs:
         numbers = (_text(ab, calib.dt_days), str(calib.level), NEED[calib.mandatory])
         yield "MCALIB", (calib.status, calib.source, calib.tag, *numbers)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders_ab import ABS, PROCESSINGS, science_ab
+from builders_ab import ABS, PROCESSINGS, science_ab, stack_ab
 from phoenix.errors import AssociationError
-from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, PgiEntry
+from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, PgiEntry, raws_of
 from phoenix.model.ab_text import Processing, content_sha256, parse, write
 from phoenix.model.outcome import Outcome
 
@@ -160,6 +160,50 @@ def test_a_virtual_calibration_is_waited_for_once() -> None:
     twice = replace(ab, mcalibs=(*ab.mcalibs, replace(ab.mcalibs[1], tag="MASTER_FLAT_REDL")))
     assert write(twice).count("WAITFOR") == 1
     assert [m.status for m in twice.mcalibs].count(McalibStatus.VIRTUAL) == 2
+
+
+def test_a_second_step_says_what_it_combines() -> None:
+    stack = stack_ab()
+    text = write(stack)
+    for line in (
+        "INPUT           UVES.2019-03-05T03:04:05.678.ab RED_SCI_POINT_BLUE 0 MANDATORY",
+        "INPUT           UVES.2019-03-05T03:04:05.678.ab FLUXCAL_SCI_POINT_BLUE 0 OPTIONAL",
+        "INPUT           UVES.2019-03-05T03:15:05.678.ab RED_SCI_POINT_BLUE 1 MANDATORY",
+        "MIN_INPUTS      2",
+        "WAITFOR         UVES.2019-03-05T03:15:05.678.ab",
+    ):
+        assert text.count(f"\n{line}\n") == 1
+    assert (stack.level, stack.waits_for) == (1, stack.input_abs)
+    assert "INPUT" not in write(science_ab())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("BLUE 1 MANDATORY", "BLUE one MANDATORY", "a calibration level, a whole number"),
+        ("BLUE 1 MANDATORY", "BLUE 1 MUST", "MANDATORY or OPTIONAL"),
+        ("BLUE 1 MANDATORY", "BLUE MANDATORY", "INPUT with 3 value(s)"),
+        ("MIN_INPUTS      2", "MIN_INPUTS      two", "how many ABs, a whole number"),
+    ],
+)
+def test_a_wrong_input_line_is_told(old: str, new: str, message: str) -> None:
+    with pytest.raises(AssociationError, match=r"x\.ab, line \d+") as caught:
+        parse(write(stack_ab()).replace(old, new), "x.ab")
+    assert message in str(caught.value)
+
+
+def test_an_input_added_by_hand_needs_its_waitfor_line() -> None:
+    text = re.sub(r"WAITFOR .*\n", "", write(stack_ab()))
+    with pytest.raises(AssociationError, match="the ABs of the INPUT and VIRTUAL MCALIB lines: UVES"):
+        parse(text, "x.ab")
+
+
+def test_raw_frames_are_reached_through_the_inputs() -> None:
+    one, two, deep = science_ab(), science_ab(name="UVES.2019-03-05T03:15:05.678.ab"), stack_ab(inputs=())
+    two = replace(two, raws=(*one.raws, replace(one.raws[0], path="/data/raw/second.fits")))
+    deep = replace(deep, name="deep.ab", inputs=(replace(stack_ab().inputs[0], ab=stack_ab().name),))
+    made_by = {ab.name: ab for ab in (one, two, stack_ab())}
+    assert raws_of(deep, made_by) == (one.raws[0], two.raws[1])
 
 
 def test_a_setting_gives_numbers_as_numbers() -> None:
