@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from phoenix.config.base import Duration, Strict, wrong
+from phoenix.config.release import Mode, Pattern, Release
 from phoenix.model.frame import FrameKind, Value
 
 #: Keywords are written dotted and in capitals: DPR.CATG, MJD-OBS.
@@ -171,6 +172,33 @@ class Association(Strict):
         return self.master or self.static or ""
 
 
+class Input(Strict):
+    """A product of an earlier task that a second step takes, from each AB of its group."""
+
+    product: str = Field(description="PRO.CATG; may hold a {split}; all products of it are taken")
+    made_by: str = Field(description="earlier task whose ABs make it")
+    required: bool = Field(default=True, description="false: taken from the ABs that are to make it")
+
+
+class Tolerance(Strict):
+    """How far a value may exceed the smallest of its group; beyond it a new group begins."""
+
+    relative: float | None = Field(default=None, ge=0, description="fraction of the smallest value")
+    absolute: float | None = Field(default=None, ge=0, description="in the keyword's unit")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Tolerance:
+        if (self.relative is None) == (self.absolute is None):
+            raise ValueError("give either relative or absolute")
+        return self
+
+    def limit(self, smallest: float) -> float:
+        """Return the largest value that is similar."""
+        if self.relative is not None:
+            return smallest + self.relative * abs(smallest)
+        return smallest + (self.absolute or 0.0)
+
+
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -206,12 +234,20 @@ def _members(value: Any) -> Any:
 
 
 class Task(Strict):
-    """One step of the cascade: which raw classes become ABs of which recipe with which calibrations."""
+    """One step of the cascade: which frames become ABs of which recipe with which calibrations.
+
+    A first step takes ``raw`` frames, a second step the products of earlier ABs, its ``inputs``. Grouping then
+    works on those ABs, each by the header of its primary frame.
+    """
 
     name: str
     title: str = Field(description="for people, e.g. in the pages: 'master bias'")
     recipe: str
-    raw: tuple[str, ...]
+    raw: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = Field(
+        default=(), description="instead of raw; of several tasks the ABs of any of them are taken"
+    )
+    pattern: Pattern | None = Field(default=None, description="only for releases of this pattern")
     where: When = Field(default={}, description="only raw frames for which this holds, by alias or keyword")
     group_by: tuple[str, ...] = Field(description="aliases or keywords; ARCFILE means each frame alone")
     together: tuple[
@@ -221,8 +257,11 @@ class Task(Strict):
         description="sets of raw classes that make one AB, each with how many frames of it; the first class "
         "of a set names the AB, and without it there is none. Other classes make ABs of their own",
     )
+    similar: dict[str, Tolerance] = Field(
+        default={}, description="alias or keyword -> how far its values may differ within a group"
+    )
     event: str = Field(default="", description="tag in the AB name, e.g. tpl")
-    min_raw: int = Field(default=1, ge=1)
+    min_raw: int = Field(default=1, ge=1, description="least number of raw frames, or of ABs of inputs")
     complete_template: bool = Field(default=False, description="exclude groups whose template was aborted")
     setting: tuple[str, ...] = Field(default=(), description="aliases shown as the AB's setting, kept in it")
     associate: tuple[Association, ...] = ()
@@ -231,6 +270,18 @@ class Task(Strict):
         Annotated[Expected, BeforeValidator(_expected, json_schema_input_type=Expected | str)], ...
     ]
     science: bool = False
+
+    @model_validator(mode="after")
+    def _takes_frames_or_products(self) -> Task:
+        if bool(self.raw) == bool(self.inputs):
+            raise ValueError("give either raw or inputs")
+        if self.inputs and not any(entry.required for entry in self.inputs):
+            raise wrong("inputs", "required: false for all", "an input that is required")
+        if self.inputs and not self.event:
+            raise wrong("event", self.event, "a tag that tells its ABs from those of its inputs")
+        if self.inputs and self.complete_template:
+            raise wrong("complete_template", True, "it on the task of the raw frames, not on a second step")
+        return self
 
     @model_validator(mode="after")
     def _sets_fit(self) -> Task:
@@ -295,7 +346,13 @@ class Rules(Strict):
                         f"{place}.raw", raw, f"one of the classes in classification{_near(raw, classes)}"
                     )
             for index, association in enumerate(task.associate):
-                self._check_maker(f"{place}.associate.{index}", association, earlier)
+                if association.made_by is not None:
+                    field = f"{place}.associate.{index}"
+                    self._check_maker(field, "master", association.catg, association.made_by, earlier)
+            for index, entry in enumerate(task.inputs):
+                field = f"{place}.inputs.{index}"
+                self._check_maker(field, "product", entry.product, entry.made_by, earlier)
+                self._check_runs_with(field, task, earlier[entry.made_by])
             self._check_names(place, task)
             earlier[task.name] = task
         places = [(f"splits.{word}.key", split.key) for word, split in self.splits.items()]
@@ -312,23 +369,38 @@ class Rules(Strict):
                     raise wrong(f"preselection.{number}.tasks", name, expected)
         return self
 
-    def _check_maker(self, place: str, association: Association, earlier: Mapping[str, Task]) -> None:
+    def _check_maker(
+        self, place: str, field: str, catg: str, made_by: str, earlier: Mapping[str, Task]
+    ) -> None:
         """Demand that the task in ``made_by`` comes before and makes what is asked for."""
-        if association.made_by is None:
-            return
-        if association.made_by not in earlier:
-            expected = f"the name of an earlier task{_near(association.made_by, earlier)}"
-            raise wrong(f"{place}.made_by", association.made_by, expected)
-        made = set().union(*(self._fillings(p.catg) for p in earlier[association.made_by].products))
-        if made.isdisjoint(self._fillings(association.catg)):
-            expected = f"a product of task {association.made_by}: {', '.join(sorted(made))}"
-            raise wrong(f"{place}.master", association.catg, expected)
+        if made_by not in earlier:
+            expected = f"the name of an earlier task{_near(made_by, earlier)}"
+            raise wrong(f"{place}.made_by", made_by, expected)
+        products = [product.catg for product in earlier[made_by].products]
+        made = set().union(*(self._fillings(product) for product in products))
+        if made.isdisjoint(self._fillings(catg)):
+            expected = f"a product of task {made_by}: {', '.join(sorted(made))}"
+            raise wrong(f"{place}.{field}", catg, f"{expected}{_near(catg, [*products, *sorted(made)])}")
+
+    def _check_runs_with(self, place: str, task: Task, maker: Task) -> None:
+        """Demand that each release that runs a second step runs the task that makes its inputs."""
+        if maker.science != task.science:
+            kind = "true" if task.science else "false"
+            raise wrong(f"{place}.made_by", maker.name, f"a task with science: {kind}, as {task.name}")
+        if maker.pattern not in (None, task.pattern):
+            raise wrong(f"{place}.made_by", maker.name, f"a task of the pattern of {task.name}, or of any")
 
     def _fillings(self, template: str) -> set[str]:
-        """Return all a PRO.CATG with {split} words can stand for; tags of classes are left as they are."""
+        """Return all a PRO.CATG with words in braces can stand for."""
         found = {template}
-        for word, split in self.splits.items():
-            values = [value for several in split.values.values() for value in several]
+        words = {
+            word: [value for several in split.values.values() for value in several]
+            for word, split in self.splits.items()
+        }
+        for entry in self.classification:
+            for word, value in entry.tags.items():
+                words.setdefault(word, []).append(value)
+        for word, values in words.items():
             found = {text.replace(f"{{{word}}}", value) for text in found for value in values}
         return found
 
@@ -340,7 +412,9 @@ class Rules(Strict):
         """Names are aliases or keywords, words in braces are splits or tags: anything else is misspelt."""
         tags = {tag for entry in self.classification for tag in entry.tags}
         used = [("group_by", task.group_by), ("setting", task.setting), ("where", task.where)]
-        templates = [
+        used.append(("similar", tuple(task.similar)))
+        templates = [(f"inputs.{index}", entry.product) for index, entry in enumerate(task.inputs)]
+        templates += [
             (f"products.{index}", catg)
             for index, product in enumerate(task.products)
             for catg in (product.catg, *product.needs)
@@ -359,6 +433,21 @@ class Rules(Strict):
                 if word is not None and word not in {*self.splits, *tags}:
                     expected = f"words in braces that are splits or tags; {{{word}}} is neither"
                     raise wrong(f"{place}.{field}", template, expected)
+
+    def tasks_for(self, release: Release) -> tuple[Task, ...]:
+        """Return the tasks a release runs, in the order of the cascade.
+
+        Its pattern decides on tasks that have one, its mode on calibrations and science: IDP makes no masters,
+        MCALIB nothing else, DEEP only what is of the pattern deep.
+        """
+        science = {Mode.COMPLETE: (True, False), Mode.MCALIB: (False,)}.get(release.mode, (True,))
+        return tuple(
+            task
+            for task in self.tasks
+            if task.science in science
+            and (task.pattern is Pattern.DEEP if release.mode is Mode.DEEP else True)
+            and (task.pattern is None or task.pattern in release.pattern)
+        )
 
     def task(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""
