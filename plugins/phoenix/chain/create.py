@@ -19,6 +19,7 @@ from phoenix.model.batch import BatchKey
 from phoenix.model.frame import Frame, FrameKind, night_begins
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import WITHDRAWN, AbRepository, AbState, Change
+from phoenix.store.bad_masters import BadMasterRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.frames import FrameCatalogue
@@ -205,7 +206,8 @@ def _associated(database: Database, configuration: Configuration, release: str, 
             *catalogue.frames(stream.instrument, (FrameKind.RAW,), nights=(nights[0], nights[-1])),
             *catalogue.frames(stream.instrument, (FrameKind.MASTER, FrameKind.STATIC), mjd=window),
         ]
-    return associate(frames, rules, stream, configuration.instrument(stream.instrument), nights)
+        bad = BadMasterRepository(session).reasons(release)
+    return associate(frames, rules, stream, configuration.instrument(stream.instrument), nights, bad)
 
 
 def _nights_of(configuration: Configuration, release: str, key: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from phoenix.model.ab_text import AbDocument, Processing, content_sha256, write
 from phoenix.model.frame import Value
 from phoenix.model.outcome import Outcome
 from phoenix.store.ab_trees import AbTrees, sha256_of
+from phoenix.store.masters import index_calibrations
 from phoenix.store.tables import AbRow
 
 #: Ledger name of an edit by a person; accepted texts carry it.
@@ -275,6 +276,7 @@ class AbRepository:
         row.obs_id, row.obs_prog_id = ab.obs_id, ab.obs_prog_id
         row.completeness, row.level = ab.completeness.value, ab.level
         row.waits_for, row.exclusion = list(ab.waits_for), ab.exclusion
+        index_calibrations(row, ab)
 
     def _edited_by_hand(self, row: AbRow, ab: AssociationBlock) -> bool:
         text = self._trees.text(row.release, Tree(row.tree), row.night, row.name)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -114,10 +115,57 @@ class AbRow(Base):
 
     attempts: Mapped[list[AttemptRow]] = relationship(order_by="AttemptRow.number")
     products: Mapped[list[ProductRow]] = relationship(order_by="ProductRow.id")
+    calibrations: Mapped[list[AbCalibrationRow]] = relationship(
+        order_by="AbCalibrationRow.id", cascade="all, delete-orphan"
+    )
 
     __table_args__ = (
         UniqueConstraint("release", "name", name="uq_ab_release_name"),
         Index("ix_ab_release_night", "release", "night"),
+    )
+
+
+class AbCalibrationRow(Base):
+    """Index of what ABs use, so that one can ask the other way round; the AB's text is the record."""
+
+    __tablename__ = "ab_calibration"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ab_id: Mapped[int] = mapped_column(ForeignKey("ab.id"), index=True)
+    #: Path of the file, or name of the AB of the same release that makes it.
+    source: Mapped[str] = mapped_column(Text, index=True)
+    #: Last part of the source.
+    name: Mapped[str] = mapped_column(Text, index=True)
+    tag: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(8))
+
+
+class BadMasterRow(Base):
+    """Calibrations a person declared bad; rows stay when that is undone."""
+
+    __tablename__ = "bad_master"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    #: Release of the AB that makes it; empty for a file, which is bad for all releases.
+    release: Mapped[str] = mapped_column(String(32), default="")
+    source: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    declared_by: Mapped[str] = mapped_column(Text)
+    declared_at: Mapped[datetime]
+    #: What had been made with it when it was declared.
+    selection: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    undone_by: Mapped[str | None] = mapped_column(Text)
+    undone_at: Mapped[datetime | None]
+    undone_reason: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (
+        Index(
+            "uq_bad_master_source",
+            "source",
+            "release",
+            unique=True,
+            postgresql_where=text("undone_at IS NULL"),
+        ),
     )
 
 
