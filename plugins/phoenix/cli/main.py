@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from phoenix.cli import ab, ab_process, archive, batch, config, frames, idp, qc, rules
+from phoenix.cli import ab, ab_process, archive, batch, config, frames, idp, masters, qc, rules
 from phoenix.cli.demo import demo
 from phoenix.cli.simulate import simulate
 from phoenix.deployment.__main__ import doctor
@@ -25,6 +25,7 @@ ab.app.registered_commands.extend(ab_process.app.registered_commands)
 for name, noun in {
     "frames": frames.app,
     "ab": ab.app,
+    "masters": masters.app,
     "batch": batch.app,
     "qc": qc.app,
     "idp": idp.app,

@@ -137,13 +137,12 @@ class MasterRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def unread(self) -> list[AbRow]:
-        """Return ABs that are not in the index yet: those of before there was one."""
-        return list(
-            self._session.scalars(
-                select(AbRow).where(AbRow.calibrations.any(AbCalibrationRow.status == UNREAD))
-            )
-        )
+    def rows(self, *, unread: bool = False) -> list[AbRow]:
+        """Return all ABs, or those that are not in the index yet: from before there was one."""
+        query = select(AbRow).order_by(AbRow.release, AbRow.name)
+        if unread:
+            query = query.where(AbRow.calibrations.any(AbCalibrationRow.status == UNREAD))
+        return list(self._session.scalars(query))
 
     def find(self, words: str, release: str | None = None) -> list[Master]:
         """Return the calibrations meant by a path, a file name, or the name of the AB that makes them.
