@@ -3,7 +3,7 @@
 The form is that of ESO's archive (``archive.eso.org/calselector``): a tree of ``<association category=...
 complete=...>``, each with ``<mainFiles>``, the files that belong together, and ``<associatedFiles>``, the
 associations that calibrate them; a ``<file category=... name=...>`` is named without ``.fits``. In mode
-raw2master the nested ones are master calibrations, in mode raw2raw raw calibrations with calibrations of their
+raw2master the nested ones are master calibrations, in mode raw2raw raw ones with calibrations of their
 own. ``<message text=...>`` says what is missing. Elements that we do not know are passed over.
 """
 

@@ -10,6 +10,7 @@ from phoenix.config.instrument import Instrument
 from phoenix.config.qc import Qc
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules
+from phoenix.config.site import Site
 from phoenix.errors import ConfigError
 
 
@@ -21,6 +22,7 @@ class Files:
     releases: dict[str, Release]
     rules: dict[str, Rules]
     qc: dict[str, Qc]
+    site: Site | None = None
 
 
 def crosscheck(files: Files) -> Iterator[ConfigError]:
@@ -42,11 +44,21 @@ def crosscheck(files: Files) -> Iterator[ConfigError]:
                 f"a release of {instrument.instrument}",
                 "mend it here, or the release's instrument",
             )
+    filled: dict[str, str] = {name: name for name in files.releases}
     for name, release in files.releases.items():
         yield from _named(f"releases/{name}.yaml", "release", release.release, name)
+        if filled.setdefault(release.tree, name) != name:
+            yield ConfigError(
+                f"releases/{name}.yaml, field final_tree",
+                f"found {release.tree!r}, which {filled[release.tree]} fills",
+                "a tree of its own: ABs of two releases have the same names",
+                "give it another name",
+            )
         if files.instruments and release.instrument.lower() not in files.instruments:
             known = [instrument.instrument for instrument in files.instruments.values()]
             yield _unknown(f"releases/{name}.yaml, field instrument", release.instrument, "instrument", known)
+    if files.site is not None and files.site.hosts:
+        yield from _hosts(files.site, files)
     for name, rules in files.rules.items():
         yield from _named(f"rules/{name}.yaml", "instrument", rules.instrument, name.upper())
         if name in files.instruments:
@@ -62,6 +74,23 @@ def crosscheck(files: Files) -> Iterator[ConfigError]:
             for task_name in qc.tasks:
                 if task_name not in tasks:
                     yield _unknown(f"qc/{name}.yaml, field tasks", task_name, "task of the rules", tasks)
+
+
+def _hosts(site: Site, files: Files) -> Iterator[ConfigError]:
+    """Check that some host serves each stream, with the memory it asks for; one host alone serves all."""
+    for name, release in files.releases.items():
+        asked = release.host
+        serving = [host.memory_gb for host in site.hosts.values() if host.queue == asked.queue]
+        if not serving:
+            queues = {host.queue for host in site.hosts.values()}
+            yield _unknown(f"releases/{name}.yaml, field host.queue", asked.queue, "queue of a host", queues)
+        elif asked.memory_gb is not None and min(serving) < asked.memory_gb:
+            yield ConfigError(
+                f"releases/{name}.yaml, field host.memory_gb",
+                f"asks for {asked.memory_gb:g} GB; a host of queue {asked.queue} has {min(serving):g} GB",
+                "hosts that hold its largest AB, for it may come to any of the queue",
+                "choose another queue, or give that host another one",
+            )
 
 
 def _named(file: str, field: str, found: str, expected: str) -> Iterator[ConfigError]:

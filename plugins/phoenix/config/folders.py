@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from phoenix.config.site import Folders
@@ -17,9 +18,12 @@ class DataFolders:
         The data root.
     folders : Folders
         The site's settings, relative to the root unless absolute.
+    final_tree : callable, optional
+        Gives a release's tree of processed ABs; default: the one of its own name.
     """
 
-    def __init__(self, root: Path, folders: Folders) -> None:
+    def __init__(self, root: Path, folders: Folders, final_tree: Callable[[str], str] = str) -> None:
+        self._final_tree = final_tree
         self.root = root
         self.raw = root / folders.raw
         self.static = root / folders.static
@@ -30,6 +34,7 @@ class DataFolders:
         self.reports = root / folders.reports
         self.conv = root / folders.conv
         self.archive = root / folders.archive
+        self.associations = root / folders.associations
 
     def scanned(self) -> tuple[Path, ...]:
         """Return the folders whose frames the catalogue knows."""
@@ -37,7 +42,8 @@ class DataFolders:
 
     def ab_text(self, release: str, tree: Tree, night: str, name: str) -> Path:
         """Return the file of an AB's text form in one of the release's trees."""
-        return self.ab / release / tree.value / night / name
+        owner = self._final_tree(release) if tree is Tree.FINAL else release
+        return self.ab / owner / tree.value / night / name
 
     def attempt(self, ab: AssociationBlock, number: int) -> Path:
         """Return the fresh working folder of one attempt."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import socket
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -21,7 +22,7 @@ from phoenix.config.instrument import Instrument
 from phoenix.config.qc import Qc
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules
-from phoenix.config.site import Site
+from phoenix.config.site import Engine, Host, ProcessingHost, Site
 from phoenix.errors import ConfigError
 
 #: The deployment this package was checked out with: plugins/phoenix/config/loader.py -> three folders up.
@@ -81,7 +82,23 @@ class Configuration:
     @cached_property
     def folders(self) -> DataFolders:
         """Absolute folders of this site."""
-        return DataFolders(self.root, self.site.folders)
+        return DataFolders(self.root, self.site.folders, self._final_tree)
+
+    @property
+    def host(self) -> Host:
+        """What recipes may use of this machine: its entry among ``hosts``, else ``host``."""
+        listed = self._listed_host()
+        return listed.limits if listed else self.site.host
+
+    @property
+    def engine(self) -> Engine:
+        """The engine recipes of this machine run in."""
+        listed = self._listed_host()
+        return listed.engine if listed else self.site.engine
+
+    def _listed_host(self) -> ProcessingHost | None:
+        name = os.environ.get("PHOENIX_HOST") or socket.gethostname().partition(".")[0]
+        return self.site.hosts.get(name)
 
     @property
     def ui_url(self) -> str:
@@ -108,6 +125,10 @@ class Configuration:
         """Return the names of a section's files: ``instruments``, ``rules``, ``qc`` or ``releases``."""
         return tuple(sorted(path.stem for path in (self.folder / section).glob("*.yaml")))
 
+    def _final_tree(self, release: str) -> str:
+        """Return where a release stores processed ABs; one that is configured no more, in its own tree."""
+        return self.release(release).tree if release in self.names("releases") else release
+
     def _named(self, section: str, name: str, model: type[_Model]) -> _Model:
         known = self.names(section)
         if name not in known:
@@ -133,8 +154,9 @@ class Configuration:
                     errors.append(error)
             return found
 
+        site = None
         try:
-            _ = self.site
+            site = self.site
         except ConfigError as error:
             errors.append(error)
         files = Files(
@@ -142,6 +164,7 @@ class Configuration:
             rules=readable("rules", Rules),
             qc=readable("qc", Qc),
             releases=readable("releases", Release),
+            site=site,
         )
         return [*errors, *crosscheck(files)]
 

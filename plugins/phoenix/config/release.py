@@ -38,8 +38,15 @@ class Pattern(StrEnum):
     DEEP = "deep"
 
 
+class Maker(StrEnum):
+    """Who decides what belongs together in ABs that are made: our rules, or the archive's calSelector."""
+
+    RULES = "rules"
+    CALSELECTOR = "calselector"
+
+
 class AbSource(Strict):
-    """Where the ABs of a night come from: a stored tree, or made by the rules.
+    """Where the ABs of a night come from: a stored tree, or made anew.
 
     Without ``stored`` all are made; with ``stored`` alone none is; with both, those of nights from
     ``created_since`` on are made. Nights before ``stored_since`` are in no tree, theirs are made too.
@@ -47,7 +54,10 @@ class AbSource(Strict):
 
     stored: tuple[str, ...] = Field(default=(), description="trees, named by the release that filled them")
     stored_since: date | None = Field(default=None, description="first night in the stored trees")
-    created_since: date | None = Field(default=None, description="first night whose ABs the rules make")
+    created_since: date | None = Field(default=None, description="first night whose ABs are made")
+    created_by: Maker = Field(
+        default=Maker.RULES, description="who makes them; calselector: from files in the folder associations"
+    )
 
     @model_validator(mode="after")
     def _has_an_order(self) -> AbSource:
@@ -60,7 +70,7 @@ class AbSource(Strict):
         return self
 
     def creates(self, night: date) -> bool:
-        """Whether the ABs of a night are made by the rules."""
+        """Whether the ABs of a night are made, not taken from a stored tree."""
         if not self.stored or (self.stored_since is not None and night < self.stored_since):
             return True
         return self.created_since is not None and night >= self.created_since

@@ -1,14 +1,15 @@
-"""Schema of ``phoenix.yaml``: this site's folders, engine, database, host and alert addresses."""
+"""Schema of ``phoenix.yaml``: this site's folders, engine, database, hosts and alert addresses."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from phoenix.config.base import Strict
 
-#: Airflow pool of the tasks that fill a core; `make up` gives it the host's slots.
+#: Airflow pool of the tasks that fill cores and memory of a host; `make up` makes it (see ``config.hosts``).
 HOST_POOL = "host"
 
 
@@ -24,6 +25,7 @@ class Folders(Strict):
     reports: Path = Path("reports")
     conv: Path = Path("conv")
     archive: Path = Path("archive")
+    associations: Path = Path("associations")
 
 
 class Engine(Strict):
@@ -42,6 +44,22 @@ class Host(Strict):
     slots: int = Field(default=2, ge=1, description="recipes at the same time")
     memory_gb: float = Field(default=4.0, gt=0)
     min_free_disk_gb: float = Field(default=2.0, ge=0)
+
+
+class ProcessingHost(Strict):
+    """One of several machines recipes run on; a worker of Airflow on it serves its queue."""
+
+    queue: str = Field(pattern=r"[a-z][a-z0-9_]*", description="shared by hosts of one class")
+    cores: int = Field(ge=1, description="recipes at the same time that use one core each")
+    memory_gb: float = Field(gt=0, description="all that recipes may have together")
+    disk_tb: float | None = Field(default=None, gt=0, description="for people; nothing depends on it")
+    min_free_disk_gb: float = Field(default=2.0, ge=0)
+    engine: Engine = Field(default=Engine(), description="as its worker reaches it; default: the host's own")
+
+    @property
+    def limits(self) -> Host:
+        """What recipes may use of it."""
+        return Host(slots=self.cores, memory_gb=self.memory_gb, min_free_disk_gb=self.min_free_disk_gb)
 
 
 class Email(Strict):
@@ -78,5 +96,23 @@ class Site(Strict):
     database_url: str | None = Field(default=None, description="unset: the embedded PostgreSQL")
     engine: Engine = Engine()
     host: Host = Host()
+    hosts: dict[str, ProcessingHost] = Field(
+        default={}, description="by short name, where recipes run on several; replaces engine and host there"
+    )
+    memory_classes: dict[str, float] = Field(
+        default={"small": 2.0, "medium": 16.0, "large": 128.0, "huge": 512.0},
+        min_length=1,
+        description="name -> GB an AB of the class may have; an AB is run in the smallest that holds it",
+    )
     alerts: Alerts = Alerts()
     ui_url: str = Field(default="http://localhost:8080", description="Airflow's address, for links in alerts")
+
+    @field_validator("memory_classes")
+    @classmethod
+    def _grow(cls, classes: dict[str, float]) -> dict[str, float]:
+        sizes = list(classes.values())
+        if sizes[0] <= 0 or any(second <= first for first, second in pairwise(sizes)):
+            raise ValueError("sizes in GB, each larger than the one before")
+        if not all(name.isidentifier() for name in classes):
+            raise ValueError("names of letters, digits and underscores: they become part of task names")
+        return classes

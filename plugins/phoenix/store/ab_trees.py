@@ -1,4 +1,8 @@
-"""The AB store: texts in the trees source, edited and final of each release, and the reasons beside them."""
+"""The AB store: texts in the trees source, edited and final of each release, and the reasons beside them.
+
+A text that is replaced is kept below ``history`` beside it. Trees with a name of their own, such as
+MUSE_smart, stand in :mod:`phoenix.store.named_trees`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,41 @@ _FOLDER = re.compile(r"[A-Za-z0-9][\w.:()+-]{0,60}", re.ASCII)
 def sha256_of(text: str) -> str:
     """Return the checksum of a text form, hexadecimal."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class OldText:
+    """A text of an AB that another one replaced; ``written_at`` in UTC, to the second."""
+
+    tree: str
+    written_at: str
+    sha256: str
+    path: Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write the text of an AB; another one that stood there goes to the history."""
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        before = b""
+    if before and before != text.encode():
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        kept = _history(path) / f"{written_at}_{hashlib.sha256(before).hexdigest()}.ab"
+        if not kept.exists():
+            write_atomically(kept, before)
+    write_atomically(path, text)
+
+
+def old_texts(path: Path, tree: str) -> list[OldText]:
+    """Return the texts that a file of an AB had before."""
+    files = sorted(_history(path).glob("*.ab"))
+    parts = ((file, file.stem.partition("_")) for file in files)
+    return [OldText(tree, written_at, sha256, file) for file, (written_at, _, sha256) in parts]
+
+
+def _history(path: Path) -> Path:
+    return path.parent / "history" / path.stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +102,25 @@ class AbTrees:
         """
         path = self.path(ab.release, tree, ab.date, ab.name)
         text = self._edited(tree, ab, processing)
-        write_atomically(path, text)
+        replace_text(path, text)
         return sha256_of(text)
 
-    def create(self, ab: AssociationBlock) -> str:
-        """Write a new AB into the source tree, whatever stood there; return the text's sha256."""
-        text = write(ab)
-        write_atomically(self.path(ab.release, Tree.SOURCE, ab.date, ab.name), text)
+    def create(self, ab: AssociationBlock, text: str = "") -> str:
+        """Write a new AB into the source tree, whatever stood there; return the text's sha256.
+
+        Parameters
+        ----------
+        text : str
+            Its text form, when it has one with comments of its own.
+        """
+        text = text or write(ab)
+        replace_text(self.path(ab.release, Tree.SOURCE, ab.date, ab.name), text)
         return sha256_of(text)
+
+    def history(self, release: str, night: str, name: str) -> list[OldText]:
+        """Return the texts of an AB that were replaced, in any of the release's trees, the oldest first."""
+        found = [old for tree in Tree for old in old_texts(self.path(release, tree, night, name), tree.value)]
+        return sorted(found, key=lambda old: (old.written_at, old.path))
 
     def text(self, release: str, tree: Tree, night: str, name: str) -> str:
         """Return the text as it is on disk.

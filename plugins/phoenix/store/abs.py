@@ -89,10 +89,15 @@ class AbRepository:
         self._session = session
         self._trees = trees
 
-    def put(self, ab: AssociationBlock, batch_id: int) -> Change:
-        """Store an AB as the rules made it; the same content changes nothing, however far it has come.
+    def put(self, ab: AssociationBlock, batch_id: int, text: str = "") -> Change:
+        """Store an AB as its source gives it; the same content changes nothing, however far it has come.
 
         Other content replaces the text and makes the AB pending again, unless a person edited it.
+
+        Parameters
+        ----------
+        text : str
+            Its text form, when it has one with comments of its own.
 
         Raises
         ------
@@ -103,7 +108,7 @@ class AbRepository:
         row = self._find(ab.release, ab.name, lock=True)
         if row is None:
             row = AbRow(release=ab.release, name=ab.name, reason="", product_folder="")
-            self._replace(row, ab, batch_id, content)
+            self._replace(row, ab, batch_id, content, text)
             self._session.add(row)
             self._session.flush()
             return Change.CREATED
@@ -118,11 +123,11 @@ class AbRepository:
             row.batch_id = batch_id
             source = self._trees.path(ab.release, Tree.SOURCE, ab.date, ab.name)
             if row.tree == Tree.SOURCE and not source.exists():
-                row.text_sha256 = self._trees.create(ab)
+                row.text_sha256 = self._trees.create(ab, text)
             return Change.UNCHANGED
-        if self._edited_by_hand(row, ab):
+        if self._edited_by_hand(row, text or write(ab)):
             return Change.KEPT
-        self._replace(row, ab, batch_id, content)
+        self._replace(row, ab, batch_id, content, text)
         return Change.REPLACED
 
     def advance(self, ab: AssociationBlock, tree: Tree, processing: Processing | None = None) -> None:
@@ -177,6 +182,11 @@ class AbRepository:
         """Return how all ABs of a release stand, by match time and name."""
         query = select(AbRow).where(AbRow.release == release).order_by(AbRow.mjd_obs_mod, AbRow.name)
         return [_state(row) for row in self._session.scalars(query)]
+
+    def recorded(self, release: str, nights: Iterable[str]) -> dict[str, tuple[Tree, str]]:
+        """Return which text of each AB counts, with its sha256, for some nights of a release."""
+        query = select(AbRow).where(AbRow.release == release, AbRow.night.in_(list(nights)))
+        return {row.name: (Tree(row.tree), row.text_sha256) for row in self._session.scalars(query)}
 
     def runnable(self, batch_id: int, task: str | None = None) -> list[AbState]:
         """Return the pending ABs whose calibrations are all there."""
@@ -264,8 +274,10 @@ class AbRepository:
         row.outcome, row.reason = None, _reason(ab)
         return self._load(row)
 
-    def _replace(self, row: AbRow, ab: AssociationBlock, batch_id: int, content: str) -> None:
-        row.text_sha256 = self._trees.create(ab)
+    def _replace(
+        self, row: AbRow, ab: AssociationBlock, batch_id: int, content: str, source_text: str = ""
+    ) -> None:
+        row.text_sha256 = self._trees.create(ab, source_text)
         self._describe(row, ab)
         row.batch_id, row.tree = batch_id, Tree.SOURCE.value
         row.source_sha256, row.outcome, row.reason = content, None, _reason(ab)
@@ -278,9 +290,9 @@ class AbRepository:
         row.waits_for, row.exclusion = list(ab.waits_for), ab.exclusion
         index_calibrations(row, ab)
 
-    def _edited_by_hand(self, row: AbRow, ab: AssociationBlock) -> bool:
+    def _edited_by_hand(self, row: AbRow, source_text: str) -> bool:
         text = self._trees.text(row.release, Tree(row.tree), row.night, row.name)
-        if row.tree == Tree.SOURCE and text == write(ab):
+        if row.tree == Tree.SOURCE and text == source_text:
             return False  # written by a transaction that was rolled back afterwards
         return _has_hand_edit(self._load(row).ab)
 
