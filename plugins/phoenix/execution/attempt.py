@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from phoenix.config.instrument import Instrument, Recipe
 from phoenix.config.rules import Rules
-from phoenix.errors import ConfigError
+from phoenix.errors import ConfigError, InfrastructureError, RecipeError
 from phoenix.execution.command import checked_parameters, recipe_command
+from phoenix.execution.commission import Commission, Terms, read_commission
 from phoenix.execution.container import ContainerEnd, ContainerJob, ContainerRunner, OnLine, ShouldStop
 from phoenix.execution.docker_engine import recipe_user
 from phoenix.execution.pipeline import recipe_facts
@@ -105,7 +106,7 @@ class Run:
 
 
 def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: ShouldStop) -> Run:
-    """Resolve, check, stage, run and judge.
+    """Resolve, check, stage, run and judge; the ended container stays until the outcome is recorded.
 
     Raises
     ------
@@ -116,7 +117,6 @@ def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: 
     ConfigError
         If the instrument does not configure the recipe.
     """
-    work = WorkFolder(order.folder)
     require_room(order.folder, workshop.min_free_disk_gb)
     resolved = resolve(order.ab, order.producers)
     checked = resolved if isinstance(resolved, Refusal) else check_inputs(resolved, workshop.classify)
@@ -131,25 +131,89 @@ def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: 
                 findings=checked.findings,
             )
         )
-    run = _run_container(order, workshop, work, checked, on_line, should_stop)
-    if not run.attempt.outcome.succeeded:
-        _keep_findings(work, run)
-    return run
+    commission = _prepare(order, workshop, checked, should_stop)
+    workshop.runner.start(commission.job)
+    return _attend(order, workshop, commission, on_line, should_stop)
 
 
-def _run_container(
-    order: Order,
-    workshop: Workshop,
-    work: WorkFolder,
-    inputs: Sequence[Input],
-    on_line: OnLine,
-    should_stop: ShouldStop,
-) -> Run:
+def resume_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: ShouldStop) -> Run:
+    """Follow and judge the container a lost process started, as that process would have done.
+
+    Only for an order `objection` has nothing against. Log lines the lost process had written down are not
+    handed on again.
+    """
+    return _attend(order, workshop, read_commission(order.folder), on_line, should_stop)
+
+
+def objection(order: Order, workshop: Workshop, should_stop: ShouldStop) -> str:
+    """Say why the container of an unfinished attempt cannot be adopted; empty when it can.
+
+    Raises
+    ------
+    InfrastructureError
+        If the engine does not answer, so that nobody knows.
+    """
+    work = WorkFolder(order.folder)
+    try:
+        commission = read_commission(order.folder)
+    except InfrastructureError as error:
+        return f"{error.subject} {error.found}" if work.path.exists() else "its working folder is gone"
+    found = workshop.runner.find(commission.job)
+    if found is None:
+        return "it left no container"
+    if found.attempt != str(order.number):
+        return f"the container there is one of attempt {found.attempt}"
+    if found.image != commission.job.image:
+        return f"the container runs another image, {found.image[:19]}"
+    if found.killed:
+        return f"its container was killed meanwhile (exit code {found.exit_code})"
+    if not (work.input.is_dir() and work.output.is_dir()):
+        return "its working folder is gone"
+    moved = workshop.runner.differing_folder(_job_of(order, workshop, commission), found)
+    if moved:
+        return f"folders were moved since: {moved}"
+    resolved = resolve(order.ab, order.producers)
+    if isinstance(resolved, Refusal):
+        return f"the AB could not start now: {'; '.join(resolved.findings)}"
+    try:
+        now, _ = _terms(order, workshop, resolved, should_stop)
+    except (RecipeError, ConfigError) as error:
+        return f"the AB could not start now: {error}"
+    return commission.terms.changed(now)
+
+
+def _job_of(order: Order, workshop: Workshop, commission: Commission) -> ContainerJob:
+    """Return the job of a commission with the folders and the limit that hold now."""
+    work, recipe = WorkFolder(order.folder), workshop.recipe(order.ab.recipe)
+    return replace(
+        commission.job,
+        input_folder=work.input,
+        output_folder=work.output,
+        timeout_s=recipe.timeout.total_seconds(),
+    )
+
+
+def _terms(
+    order: Order, workshop: Workshop, inputs: Sequence[Input], should_stop: ShouldStop
+) -> tuple[Terms, str]:
+    """Return what decides about the products, and the version the pipeline tells of itself."""
     ab, pipeline = order.ab, workshop.instrument.pipeline
     recipe = workshop.recipe(ab.recipe)
     image_id = workshop.runner.image_id(pipeline.image)
     facts = recipe_facts(workshop.runner, image_id, ab.recipe, workshop.pipelines, should_stop)
     parameters = checked_parameters(ab.recipe, {**recipe.parameters, **dict(ab.parameters)}, facts.parameters)
+    files = tuple((str(entry.path), entry.tag) for entry in inputs)
+    terms = Terms(order.ab_sha256, image_id, parameters, files, order.memory_gb)
+    return terms, f"{pipeline.identity}{facts.version}"
+
+
+def _prepare(
+    order: Order, workshop: Workshop, inputs: Sequence[Input], should_stop: ShouldStop
+) -> Commission:
+    """Make the working folder with all a container needs, and with what a process that takes over needs."""
+    ab, work = order.ab, WorkFolder(order.folder)
+    recipe = workshop.recipe(ab.recipe)
+    terms, pipeline_version = _terms(order, workshop, inputs, should_stop)
     user = recipe_user()
     work.create(user)
     sof = stage(inputs, work, user)
@@ -157,19 +221,31 @@ def _run_container(
         release=ab.release,
         ab=ab.name,
         attempt=order.number,
-        image=image_id,
-        command=recipe_command(ab.recipe, sof, parameters),
+        image=terms.image_id,
+        command=recipe_command(ab.recipe, sof, terms.parameters),
         input_folder=work.input,
         output_folder=work.output,
         memory_gb=order.memory_gb,
         cpus=recipe.cpus,
         timeout_s=recipe.timeout.total_seconds(),
     )
-    end, lines = _run_logged(workshop.runner, job, work, on_line, should_stop)
-    listing = read_products(work.output)
-    evidence = Evidence(end, lines, listing, inputs, disk_room(work.output), order.memory_gb, job.timeout_s)
-    judgement = judge(ab, evidence, Yardstick(workshop.instrument, recipe, workshop.rules))
-    usage = read_usage(work.output)
+    commission = Commission(terms, job, tuple(inputs), pipeline_version)
+    commission.write(work.path)
+    return commission
+
+
+def _attend(
+    order: Order, workshop: Workshop, commission: Commission, on_line: OnLine, should_stop: ShouldStop
+) -> Run:
+    """Follow the container of an attempt to its end and judge what it made."""
+    work, job = WorkFolder(order.folder), _job_of(order, workshop, commission)
+    end, lines = _follow_logged(workshop.runner, job, work, on_line, should_stop)
+    listing, usage = read_products(work.output), read_usage(work.output)
+    evidence = Evidence(
+        end, lines, listing, commission.inputs, disk_room(work.output), job.memory_gb, job.timeout_s
+    )
+    recipe = workshop.recipe(order.ab.recipe)
+    judgement = judge(order.ab, evidence, Yardstick(workshop.instrument, recipe, workshop.rules))
     attempt = Attempt(
         number=order.number,
         outcome=judgement.outcome,
@@ -178,47 +254,62 @@ def _run_container(
         exit_code=end.exit_code,
         cpu_s=usage.cpu_s,
         memory_peak_mb=usage.memory_peak_mb,
-        image=pipeline.image,
-        image_digest=image_id,
-        pipeline_version=f"{pipeline.identity}{facts.version}",
+        image=workshop.instrument.pipeline.image,
+        image_digest=commission.terms.image_id,
+        pipeline_version=commission.pipeline_version,
         container=end.name,
         findings=judgement.findings,
     )
-    record = RunRecord(ab, order.ab_sha256, attempt, inputs, parameters, order.memory_gb)
+    parameters = commission.terms.parameters
+    record = RunRecord(order.ab, order.ab_sha256, attempt, commission.inputs, parameters, job.memory_gb)
     return Run(attempt, record, listing.products)
 
 
-def _run_logged(
+def _follow_logged(
     runner: ContainerRunner, job: ContainerJob, work: WorkFolder, on_line: OnLine, should_stop: ShouldStop
 ) -> tuple[ContainerEnd, list[LogLine]]:
-    """Run a container, write every line it prints to the log file, and keep the messages that matter."""
+    """Follow a container, write every line it prints to the log file, and keep the messages that matter.
+
+    A log a lost process left is written anew, from the engine's, which is whole; only lines it did not have
+    are handed on.
+    """
     messages: list[LogLine] = []
     with disk_trouble(work.log):
+        known = _whole_lines(work.log)
         # Line by line on disk, so that the log is there even when this process is killed.
         log = work.log.open("w", encoding="utf-8", buffering=1)
+    count = 0
 
     def take(line: str) -> None:
+        nonlocal count
+        count += 1
         with disk_trouble(work.log):
             log.write(f"{line}\n")
         message = parse_line(line)
         grave = message is not None and message.severity in {Severity.ERROR, Severity.WARNING}
         if message and grave and len(messages) < _MAX_MESSAGES:
             messages.append(message)
-        on_line(line)
+        if count > known:
+            on_line(line)
 
     try:
-        end = runner.run(job, take, should_stop)
+        end = runner.follow(job, take, should_stop)
     finally:
         with disk_trouble(work.log):
             log.close()
     return end, messages
 
 
-def _keep_findings(work: WorkFolder, run: Run) -> None:
+def _whole_lines(log: Path) -> int:
+    """Return how many lines a log file has; one that was broken off in the middle does not count."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def keep_findings(work: WorkFolder, record: RunRecord | None) -> None:
     """Leave log and record of a bad attempt for the people who look into it; its data go."""
     work.drop_data()
-    if run.record is not None:
-        write_atomically(work.path / VERDICT, json.dumps(run.record.as_json(), indent=1) + "\n")
+    if record is not None:
+        write_atomically(work.path / VERDICT, json.dumps(record.as_json(), indent=1) + "\n")
 
 
 def lost_attempt(order: Order, image: str, outcome: Outcome, finding: str) -> Attempt:

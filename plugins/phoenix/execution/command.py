@@ -15,16 +15,20 @@ from phoenix.model.frame import Value
 PRODUCTS_LIST = "products.json"
 RECIPE_LOG = "esorex.log"
 
-#: Written by the container after the recipe: CPU times of its children and the peak of its memory.
+#: Written by the container after the recipe: CPU times, peaks of memory, processes killed for want of it.
 USAGE_FILE = ".usage"
 
 # A constant: what varies arrives as arguments, never read by the shell. The kernel's accounting vanishes with
-# the container, so the last thing that runs in it writes it down. Both cgroup versions are asked.
+# the container, so the last thing that runs in it writes it down; both cgroup versions are asked. They count
+# files read and written as memory: GNU time, where the image has it, tells the recipe's own.
 _MEASURED = f"""\
+usage={OUTPUT}/{USAGE_FILE}
+if [ -x /usr/bin/time ]; then set -- /usr/bin/time --quiet --format 'maxrss %M' --output $usage "$@"; fi
 "$@"
 status=$?
-{{ times; cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes; }} \
-> {OUTPUT}/{USAGE_FILE} 2> /dev/null
+cd /sys/fs/cgroup
+{{ times; cat memory.peak memory/memory.max_usage_in_bytes memory.events memory/memory.oom_control; }} \
+>> $usage 2> /dev/null
 exit $status
 """
 

@@ -32,6 +32,8 @@ class FitsRecord:
     ----------
     keywords
         Primary header by dotted keyword (``PRO.CATG``).
+    extensions
+        Headers of the extensions, in their order.
     problem
         Why the file is not whole; empty when it is.
     """
@@ -39,11 +41,12 @@ class FitsRecord:
     size_bytes: int
     sha256: str = ""
     keywords: Mapping[str, Value] = field(default_factory=dict)
+    extensions: tuple[Mapping[str, Value], ...] = ()
     problem: str = ""
 
 
 def read_fits_record(path: Path) -> FitsRecord:
-    """Read a file once: primary header, structure, DATASUM, CHECKSUM and SHA-256.
+    """Read a file once: headers, structure, DATASUM, CHECKSUM and SHA-256.
 
     What is wrong with the content is told in the record, never raised.
     """
@@ -63,7 +66,8 @@ def read_fits_record(path: Path) -> FitsRecord:
         sha256.update(rest)
         if rest:
             wrong.append("bytes that belong to no HDU follow the data")
-    return FitsRecord(size, sha256.hexdigest(), headers[0], next(filter(None, wrong), ""))
+    problem = next(filter(None, wrong), "")
+    return FitsRecord(size, sha256.hexdigest(), headers[0], headers[1:], problem)
 
 
 def _wrong_sums(file: BinaryIO, header: Header, number: int, sha256: hashlib._Hash) -> str:

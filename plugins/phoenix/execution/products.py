@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class WrittenProduct:
         Category in the recipe's list.
     keywords
         Primary header by dotted keyword.
+    extensions
+        Headers of the extensions, in their order.
     problem
         Why the file cannot be used; empty when it can.
     """
@@ -37,6 +39,7 @@ class WrittenProduct:
     size_bytes: int = 0
     sha256: str = ""
     problem: str = ""
+    extensions: Sequence[Mapping[str, Value]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +76,6 @@ def _read(output: Path, name: str, pro_catg: str) -> WrittenProduct:
     problem = record.problem
     if not problem and record.keywords.get("PRO.CATG") != pro_catg:
         problem = f"its header says PRO.CATG {record.keywords.get('PRO.CATG')!r}, the list says {pro_catg!r}"
-    return WrittenProduct(path.name, pro_catg, record.keywords, record.size_bytes, record.sha256, problem)
+    return WrittenProduct(
+        path.name, pro_catg, record.keywords, record.size_bytes, record.sha256, problem, record.extensions
+    )

@@ -8,10 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from phoenix.config.instrument import Harmless
+from phoenix.config.instrument import Grave, Harmless
 
 #: ``[WARNING] SciRed:   text`` on the terminal; colours and a thread id may stand around it.
 _LINE = re.compile(r"\s*\[\s*(ERROR|WARNING|INFO|DEBUG)\s*\]\s*([^:\s]*)\s*:\s*(?:\[tid=\d+\]\s*)?(.*)")
+#: Messages of CPL and esorex that say only that something failed, or where in their source.
+_SAYS_NOTHING = re.compile(
+    r"Execution of recipe .* failed.*|Recipe status at \d+|Dumping all \d+ error.*|\S+\.c:\d+|\W*"
+)
+#: ``[1/4] 'Data not found: No such frame' (10) at uves_find_frame:uves_utils_wrappers.c:1798``
+_DUMPED = re.compile(r"\[\d+/\d+\] '(.*)' \(\d+\) at \S+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -49,6 +55,31 @@ def outside_harmless(
         for line in lines
         if line.severity is severity and not any(pattern.search(line.text) for pattern in patterns)
     ]
+
+
+def grave_lines(lines: Iterable[LogLine], grave: Sequence[Grave]) -> list[tuple[LogLine, str]]:
+    """Return the warnings after which products are wrong, each with the reason the instrument gives."""
+    patterns = [(re.compile(entry.pattern), entry.reason) for entry in grave]
+    found = []
+    for line in lines:
+        reason = next((reason for pattern, reason in patterns if pattern.search(line.text)), None)
+        if line.severity is Severity.WARNING and reason is not None:
+            found.append((line, reason))
+    return found
+
+
+def telling(lines: Sequence[LogLine]) -> list[LogLine]:
+    """Return the messages that say what went wrong, each once; all of them when none does.
+
+    CPL tells an error several times: as it happens, as a dump of what led to it, and that it happened.
+    """
+    said: dict[str, LogLine] = {}
+    for line in lines:
+        dumped = _DUMPED.fullmatch(line.text)
+        text = dumped[1] if dumped else line.text
+        if not _SAYS_NOTHING.fullmatch(text):
+            said.setdefault(text, LogLine(line.severity, line.source, text))
+    return list(said.values()) or list(lines)
 
 
 def summarized(lines: Sequence[LogLine], at_most: int = 5) -> list[str]:

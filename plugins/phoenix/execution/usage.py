@@ -8,16 +8,30 @@ from pathlib import Path
 
 from phoenix.execution.command import USAGE_FILE
 
-_TIMES = re.compile(r"(\d+)m(\d+(?:\.\d+)?)s (\d+)m(\d+(?:\.\d+)?)s")
+_TIMES = re.compile(r"^(\d+)m(\d+(?:\.\d+)?)s (\d+)m(\d+(?:\.\d+)?)s$", re.MULTILINE)
+_MAXRSS = re.compile(r"^maxrss (\d+)$", re.MULTILINE)
+_BYTES = re.compile(r"^(\d+)$", re.MULTILINE)
+_OOM_KILL = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+_KIB = 1024
 _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds and peak memory of a recipe; None where they are not known."""
+    """What a recipe took; None where it is not known.
+
+    Attributes
+    ----------
+    memory_peak_mb
+        Peak of the recipe's own memory; without a program that measures it, that of the container, which
+        counts the files it read and wrote as well.
+    oom_kills
+        How many processes the kernel killed for want of memory.
+    """
 
     cpu_s: float | None = None
     memory_peak_mb: float | None = None
+    oom_kills: int = 0
 
 
 def read_usage(output: Path) -> Usage:
@@ -26,13 +40,20 @@ def read_usage(output: Path) -> Usage:
     The shell's ``times`` gives two lines of user and system time, its own and its children's: the recipe's.
     """
     try:
-        lines = (output / USAGE_FILE).read_text(encoding="ascii", errors="replace").splitlines()
+        text = (output / USAGE_FILE).read_text(encoding="ascii", errors="replace")
     except OSError:
         return Usage()
-    times = [match for line in lines if (match := _TIMES.match(line))]
-    bytes_ = [int(line) for line in lines if line.isdigit()]
+    times = _TIMES.findall(text)
     cpu_s = None
     if len(times) == 2:
-        minutes_u, seconds_u, minutes_s, seconds_s = (float(part) for part in times[1].groups())
+        minutes_u, seconds_u, minutes_s, seconds_s = map(float, times[1])
         cpu_s = round(60 * (minutes_u + minutes_s) + seconds_u + seconds_s, 3)
-    return Usage(cpu_s, bytes_[0] / _MB if bytes_ else None)
+    kills = _OOM_KILL.search(text)
+    return Usage(cpu_s, _memory_peak_mb(text), int(kills[1]) if kills else 0)
+
+
+def _memory_peak_mb(text: str) -> float | None:
+    if own := _MAXRSS.search(text):
+        return int(own[1]) * _KIB / _MB
+    cgroup = _BYTES.search(text)
+    return int(cgroup[1]) / _MB if cgroup else None
