@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from phoenix.association.explain import why_missing
 from phoenix.association.grouping import Group
 from phoenix.association.matching import Trace
+from phoenix.association.second_step import common_tags
 from phoenix.association.traits import Traits, shown
 from phoenix.association.words import Words
 from phoenix.config.instrument import Instrument
@@ -60,6 +61,7 @@ class Assembler:
                 calibrations += _mcalibs(trace)
             if trace.missing:
                 missing += [Missing(tag, why_missing(trace, first)) for tag in trace.search.tags]
+        inputs = tuple(entry for member in group.members for entry in member.inputs)
         return AssociationBlock(
             name=name,
             release=self._release.release,
@@ -72,7 +74,9 @@ class Assembler:
             batch_id=f"{self._catg}_{group.night}",
             mjd_obs=round(first.mjd_obs, 8),
             mjd_obs_mod=group.mjd_mod,
-            raws=tuple(RawFile(frame.path, frame.raw_class) for frame in group.frames),
+            raws=() if inputs else tuple(RawFile(frame.path, frame.raw_class) for frame in group.frames),
+            inputs=inputs,
+            min_inputs=task.min_raw if inputs else 0,
             mcalibs=tuple(calibrations),
             parameters=self._parameters,
             expected=self._expected(group, calibrations),
@@ -95,7 +99,7 @@ class Assembler:
         return self._settings[traits]
 
     def _expected(self, group: Group, calibrations: Iterable[Mcalib]) -> tuple[str, ...]:
-        tags = tuple(calibration.tag for calibration in calibrations)
+        tags = tuple(calibration.tag for calibration in calibrations) + common_tags(group.members)
         known = group.traits, tags
         if known not in self._products:
             found = [

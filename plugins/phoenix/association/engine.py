@@ -17,6 +17,7 @@ from phoenix.association.candidates import Candidate, Pool, sets_of_masters
 from phoenix.association.grouping import NO_TIME, Group, Grouping, LeftOut
 from phoenix.association.matching import Link, Search, Trace, decide, search_for, segment_of
 from phoenix.association.naming import ab_name
+from phoenix.association.second_step import Member, products_taken
 from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
 from phoenix.config.instrument import Instrument
@@ -24,7 +25,7 @@ from phoenix.config.release import Mode, Release
 from phoenix.config.rules import Association, Rules, Task
 from phoenix.errors import AssociationError, PhoenixError, UsageError
 from phoenix.headers.conditions import first_failure
-from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus
+from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, raws_of
 from phoenix.model.frame import Frame, FrameKind
 
 
@@ -46,7 +47,7 @@ class Associations:
     blocks
         In the cascade's order, within a task by time.
     left_out
-        Raw frames pre-selection or bad headers keep out of any AB.
+        Raw frames pre-selection or bad headers keep out of any AB, and ABs no second step can take.
     errors
         (night, error) of groups that could not become an AB; the others are not touched by it.
     """
@@ -108,6 +109,7 @@ class _Engine:
                 self._add_file(frame)
         self._virtual: dict[str, list[Candidate]] = {}
         self._task_of: dict[str, str] = {}
+        self._made: dict[str, dict[str, AssociatedBlock]] = {}
         self._errors: list[tuple[str, PhoenixError]] = []
 
     def run(self) -> Associations:
@@ -115,22 +117,20 @@ class _Engine:
         return Associations(tuple(blocks), tuple(self._left_out), tuple(self._errors))
 
     def _tasks(self) -> list[Task]:
-        mode = self._release.mode
-        if mode is Mode.DEEP:
+        if self._release.mode is Mode.DEEP:
             raise UsageError(
                 f"release {self._release.release}",
                 "mode DEEP",
                 "IDP, MCALIB or COMPLETE for ABs made by night",
             )
-        wanted = {Mode.COMPLETE: (True, False), Mode.IDP: (True,), Mode.MCALIB: (False,)}[mode]
-        return [task for task in self._rules.tasks if task.science in wanted]
+        return list(self._rules.tasks_for(self._release))
 
     def _blocks(self, task: Task) -> Iterator[AssociatedBlock]:
         assembler = Assembler(task, self._words, self._rules, self._release, self._instrument)
         links = [self._link(association) for association in task.associate]
         searches: dict[Traits, list[Search]] = {}
         made = self._virtual.setdefault(task.name, [])
-        for group in self._grouping.groups(task, self._raws):
+        for group in self._groups(task):
             try:
                 name = self._name(group)
                 if group.traits not in searches:
@@ -142,8 +142,30 @@ class _Engine:
                 self._errors.append((group.night, error))
                 continue
             self._task_of[name] = task.name
+            self._made.setdefault(task.name, {})[name] = block
             made.append(_as_candidate(block, self._bad.get(name, "")))
             yield block
+
+    def _groups(self, task: Task) -> list[Group]:
+        if not task.inputs:
+            return self._grouping.groups(task, self._raws)
+        abs_ = {name: block.ab for made in self._made.values() for name, block in made.items()}
+        makers = dict.fromkeys(entry.made_by for entry in task.inputs)
+        considered = tuple(
+            Member(
+                ab=block.ab,
+                frame=block.group.first,
+                traits=block.group.traits,
+                raws=raws_of(block.ab, abs_),
+                inputs=products_taken(task, block.ab, self._words),
+                defect=_defect(block.ab, self._bad.get(block.ab.name, "")),
+            )
+            for maker in makers
+            for block in self._made.get(maker, {}).values()
+        )
+        groups, left_out = self._grouping.of_abs(task, considered)
+        self._left_out += left_out
+        return groups
 
     def _name(self, group: Group) -> str:
         name = ab_name(group.first, group.task.event)
@@ -201,11 +223,16 @@ class _Engine:
         self._files.setdefault((frame.kind, catg), []).append(candidate)
 
 
-def _as_candidate(block: AssociatedBlock, defect: str) -> Candidate:
-    ab = block.ab
-    if ab.exclusion:
-        defect = f"excluded, {ab.exclusion}: {ab.exclusion_reason}"
-    elif ab.completeness is Completeness.INCOMPLETE:
-        defect = f"incomplete: {ab.missing[0].reason}"
+def _as_candidate(block: AssociatedBlock, bad: str) -> Candidate:
+    ab, traits = block.ab, block.group.traits
     sources = dict.fromkeys(ab.expected, ab.name)
-    return Candidate(ab.name, ab.mjd_obs_mod, McalibStatus.VIRTUAL, block.group.traits, sources, defect)
+    return Candidate(ab.name, ab.mjd_obs_mod, McalibStatus.VIRTUAL, traits, sources, _defect(ab, bad))
+
+
+def _defect(ab: AssociationBlock, bad: str) -> str:
+    """Return why nothing may be made of an AB's products; empty when it may."""
+    if ab.exclusion:
+        return f"excluded, {ab.exclusion}: {ab.exclusion_reason}"
+    if ab.completeness is Completeness.INCOMPLETE:
+        return f"incomplete: {ab.missing[0].reason}"
+    return bad

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from phoenix.association.second_step import Member
+from phoenix.association.similar import similar_parts
 from phoenix.association.traits import Traits, TraitsReader, comparable, shown, value_of
 from phoenix.config.rules import Preselection, Rules, Task
 from phoenix.headers.conditions import first_failure
@@ -16,6 +18,9 @@ TOO_FEW_RAWS = "TOO_FEW_RAWS"
 MIXED_GROUP = "MIXED_GROUP"
 DUPLICATE = "DUPLICATE"
 NO_TIME = "NO_TIME"
+#: Of ABs that are in no AB of a second step.
+DEFECTIVE_INPUT = "DEFECTIVE_INPUT"
+TOO_FEW_INPUTS = "TOO_FEW_INPUTS"
 
 #: Template -> exposure numbers that are there.
 _Templates = dict[Hashable, set[Hashable]]
@@ -23,7 +28,10 @@ _Templates = dict[Hashable, set[Hashable]]
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A raw frame that is in no AB, with a code for counting and a reason for people."""
+    """A raw frame that is in no AB, with a code for counting and a reason for people.
+
+    Or an AB that a second step had to leave out; its name then stands for the path.
+    """
 
     path: str
     night: str
@@ -33,19 +41,26 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The raw frames of one AB.
+    """The raw frames of one AB, or the ABs whose products a second step combines.
 
     Attributes
     ----------
     frames
         In order of time, those of the primary class first; the first one names the AB and speaks for the
-        group.
+        group. Of a second step the primary frames of its members.
     traits
         Those of the first frame.
     mjd_mod
         Time for matching: mean over the frames of MJD-OBS + EXPTIME/2, days, rounded to 1e-8 (about 1 ms).
+        Of a second step the mean over its members of theirs.
     exclusion, exclusion_reason
         Why it must not be processed, empty when it may.
+    members
+        Of a second step: the ABs it takes, in order of time. Empty for raw frames.
+    refused
+        ABs that belong to the group and cannot be processed.
+    considered
+        All ABs of the tasks it takes products of.
     """
 
     task: Task
@@ -54,6 +69,9 @@ class Group:
     mjd_mod: float
     exclusion: str = ""
     exclusion_reason: str = ""
+    members: tuple[Member, ...] = ()
+    refused: tuple[Member, ...] = ()
+    considered: tuple[Member, ...] = ()
 
     @property
     def first(self) -> Frame:
@@ -115,11 +133,66 @@ class Grouping:
                 values = (value_of(frame, self._rules.aliases, name) for name in task.group_by)
                 key = (frame.night, primary[frame.raw_class], *map(comparable, values))
             by_key.setdefault(key, []).append(frame)
-        groups = (_ordered(task, group) for group in by_key.values())
+        groups = (_ordered(task, part) for group in by_key.values() for part in self._similar(task, group))
         return sorted(
             (self._group(task, group, templates) for group in groups if group),
             key=lambda group: (group.first.mjd_obs, group.first.name),
         )
+
+    def of_abs(self, task: Task, considered: tuple[Member, ...]) -> tuple[list[Group], list[LeftOut]]:
+        """Return the groups of a second step in order of time, and the ABs that had to be left out.
+
+        A group that was too small from the start, an OB of one exposure, is none and nothing is left out.
+
+        Parameters
+        ----------
+        considered : tuple of Member
+            The ABs of the tasks that make the inputs, in any order.
+        """
+        considered = tuple(sorted(considered, key=lambda member: (member.frame.mjd_obs, member.ab.name)))
+        by_key: dict[Hashable, list[Member]] = {}
+        for member in considered:
+            if member.inputs and self._wanted(task, member.frame):
+                values = (value_of(member.frame, self._rules.aliases, name) for name in task.group_by)
+                by_key.setdefault((member.frame.night, *map(comparable, values)), []).append(member)
+        groups: list[Group] = []
+        left_out: list[LeftOut] = []
+        for together in by_key.values():
+            frames = {member.frame.name: member for member in together}
+            for part in self._similar(task, [member.frame for member in together]):
+                members = [frames[frame.name] for frame in part]
+                usable = tuple(member for member in members if not member.defect)
+                if len(usable) >= task.min_raw:
+                    refused = tuple(member for member in members if member.defect)
+                    groups.append(self._group_of_abs(task, usable, refused, considered))
+                if len(members) >= task.min_raw:
+                    left_out += _left_out_of(task, members, usable)
+        return sorted(groups, key=lambda group: (group.first.mjd_obs, group.first.name)), left_out
+
+    def _group_of_abs(
+        self,
+        task: Task,
+        members: tuple[Member, ...],
+        refused: tuple[Member, ...],
+        considered: tuple[Member, ...],
+    ) -> Group:
+        frames, traits = tuple(member.frame for member in members), members[0].traits
+        mjd_mod = math.fsum(member.ab.mjd_obs_mod for member in members) / len(members)
+        exclusion, reason = self._against(task, frames, traits, {})
+        return Group(task, frames, traits, round(mjd_mod, 8), exclusion, reason, members, refused, considered)
+
+    def _similar(self, task: Task, frames: list[Frame]) -> list[list[Frame]]:
+        """Divide frames of one group by the values that may differ only so far; the order is kept."""
+        parts = [frames]
+        for name, tolerance in task.similar.items():
+            parts = [
+                [part[index] for index in indices]
+                for part in parts
+                for indices in similar_parts(
+                    [value_of(frame, self._rules.aliases, name) for frame in part], tolerance
+                )
+            ]
+        return parts
 
     def _wanted(self, task: Task, frame: Frame) -> bool:
         return not task.where or first_failure(task.where, self._reader.of(frame).value) is None
@@ -171,6 +244,25 @@ class Grouping:
         if rule.tasks and not any(traits.raw_class in task.raw for task in tasks):
             return False
         return first_failure(rule.when, traits.value) is None
+
+
+def _left_out_of(task: Task, members: Sequence[Member], usable: Sequence[Member]) -> list[LeftOut]:
+    """Return the ABs of a group that are in no AB of the second step, each with the reason."""
+    found = [
+        LeftOut(
+            member.ab.name, member.ab.date, DEFECTIVE_INPUT,
+            f"not in an AB of {task.title.lower()}: it is itself {member.defect}",
+        )
+        for member in members
+        if member.defect
+    ]  # fmt: skip
+    if len(usable) < task.min_raw:
+        title = task.title.lower()
+        reason = (
+            f"{len(usable)} of {len(members)} ABs can be processed, {title} needs at least {task.min_raw}"
+        )
+        found += [LeftOut(m.ab.name, m.ab.date, TOO_FEW_INPUTS, reason) for m in usable]
+    return found
 
 
 def _ordered(task: Task, frames: list[Frame]) -> tuple[Frame, ...]:

@@ -65,6 +65,12 @@ class Words:
         )
         return tuple(dict.fromkeys(expansions))
 
+    def made(self, template: str, products: Iterable[str]) -> tuple[str, ...]:
+        """Return what of a template an AB makes: those of its expansions all of which are products."""
+        found = set(products)
+        whole = (tags for tags in self.possible(template) if found.issuperset(tags))
+        return tuple(dict.fromkeys(tag for tags in whole for tag in tags))
+
     def _values(self, name: str, traits: Traits, where: str) -> tuple[str, ...]:
         if name not in self._splits:
             if name not in traits.tags:

@@ -236,8 +236,8 @@ def _members(value: Any) -> Any:
 class Task(Strict):
     """One step of the cascade: which frames become ABs of which recipe with which calibrations.
 
-    A first step takes ``raw`` frames, a second step the products of earlier ABs, its ``inputs``. Grouping then
-    works on those ABs, each by the header of its primary frame.
+    A first step takes ``raw`` frames, a second step the products of earlier ABs, its ``inputs``. Grouping
+    then works on those ABs, each by the header of its primary frame.
     """
 
     name: str
@@ -437,8 +437,8 @@ class Rules(Strict):
     def tasks_for(self, release: Release) -> tuple[Task, ...]:
         """Return the tasks a release runs, in the order of the cascade.
 
-        Its pattern decides on tasks that have one, its mode on calibrations and science: IDP makes no masters,
-        MCALIB nothing else, DEEP only what is of the pattern deep.
+        Its pattern decides on tasks that have one, its mode on calibrations and science: IDP makes no
+        masters, MCALIB nothing else, DEEP only what is of the pattern deep.
         """
         science = {Mode.COMPLETE: (True, False), Mode.MCALIB: (False,)}.get(release.mode, (True,))
         return tuple(

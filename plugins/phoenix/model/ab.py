@@ -201,7 +201,7 @@ class AssociationBlock:
     @property
     def level(self) -> int:
         """Calibration level of the AB: the worst of its calibrations and of its inputs."""
-        return max((entry.level for entry in (*self.mcalibs, *self.inputs)), default=0)
+        return max((*(m.level for m in self.mcalibs), *(i.level for i in self.inputs)), default=0)
 
     @property
     def product_root(self) -> str:
