@@ -12,15 +12,13 @@ from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import convert_idps
 from phoenix.chain.create import create_abs
 from phoenix.chain.edit import edit_abs
-from phoenix.chain.execute import retry_policy, run_ab
+from phoenix.chain.execute import run_with_retries
 from phoenix.chain.ingest import enqueue, ingest
 from phoenix.chain.plan import nights_with_frames, pending
 from phoenix.chain.qc import qc_reports
 from phoenix.chain.scan import scan_into_catalogue
 from phoenix.config.loader import Configuration
 from phoenix.errors import PhoenixError
-from phoenix.execution.retry import RetryPolicy, next_try
-from phoenix.model.outcome import Attempt
 from phoenix.model.report import BatchReport
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
@@ -117,11 +115,10 @@ class BatchRun:
     def _cascade(self) -> None:
         """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""
         release = self._configuration.release(self._release)
-        for task in self._configuration.rules(release.instrument).tasks:
-            policy = retry_policy(self._configuration, release.instrument, task.recipe)
+        for task in self._configuration.rules(release.instrument).tasks_for(release):
             names = pending(self._database, self._release, self._key, task.name)
             with ThreadPoolExecutor(self._configuration.site.host.slots) as pool:
-                running = {pool.submit(self._run_ab, name, policy): name for name in names}
+                running = {pool.submit(run_with_retries, *self._ab(name)): name for name in names}
                 for future in as_completed(running):
                     try:
                         attempt = future.result()
@@ -131,12 +128,8 @@ class BatchRun:
                         notes = f": {attempt.findings[0]}" if attempt.findings else ""
                         self._say(f"{task.name} {running[future]} {attempt.outcome}{notes}")
 
-    def _run_ab(self, name: str, policy: RetryPolicy) -> Attempt:
-        """Run an AB, and again as long as that can help."""
-        tried: list[Attempt] = []
-        while next_try(tried, policy) is not None:
-            tried.append(run_ab(self._database, self._configuration, self._release, name))
-        return tried[-1]
+    def _ab(self, name: str) -> tuple[Database, Configuration, str, str]:
+        return self._database, self._configuration, self._release, name
 
     def _problem(self, error: Exception) -> None:
         """Tell an error and note it in the batch, with its place if it is one of our own making."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -10,7 +11,7 @@ from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
 from phoenix.config.release import Release
-from phoenix.config.rules import Rules
+from phoenix.config.rules import Rules, Task
 from phoenix.config.site import HOST_POOL
 from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
@@ -73,7 +74,7 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     with TaskGroup("edit_abs") as edit_abs:
         steps.apply_pgis.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
     with TaskGroup("run_recipes") as run_recipes:
-        _cascade(instrument, name, rules)
+        _cascade(instrument, name, rules.tasks_for(release))
     with TaskGroup("qc_reports") as qc_reports:
         steps.report_quality.override(trigger_rule=AFTER_RECIPES, pool=HOST_POOL).partial(
             release=name
@@ -85,10 +86,10 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     chain(create_abs, edit_abs, run_recipes, qc_reports, convert_idps, ingest, steps.close_out(name))
 
 
-def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
+def _cascade(instrument: Instrument, release: str, tasks: Iterable[Task]) -> None:
     """One mapped task per task of the cascade, one instance per lot; masters before those who need them."""
     before = None
-    for step in rules.tasks:
+    for step in tasks:
         planned = steps.plan.override(task_id=f"plan_{step.name}", trigger_rule=ISOLATED)(release, step.name)
         recipes = RecipeOperator.partial(
             task_id=step.name,
@@ -106,7 +107,8 @@ def _cascade(instrument: Instrument, release: str, rules: Rules) -> None:
 
 def _documentation(instrument: Instrument, release: Release, rules: Rules) -> str:
     """Return what the DAG's page tells an operator."""
-    cascade = "\n".join(f"| {step.name} | {step.title} | `{step.recipe}` |" for step in rules.tasks)
+    tasks = rules.tasks_for(release)
+    cascade = "\n".join(f"| {step.name} | {step.title} | `{step.recipe}` |" for step in tasks)
     return f"""
 # {instrument.title}: {release.title}
 
