@@ -12,10 +12,10 @@ from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import convert_idps
 from phoenix.chain.create import create_abs
 from phoenix.chain.edit import edit_abs
-from phoenix.chain.execute import run_with_retries
 from phoenix.chain.ingest import enqueue, ingest
 from phoenix.chain.plan import nights_with_frames, pending
 from phoenix.chain.qc import qc_reports
+from phoenix.chain.retries import run_with_retries
 from phoenix.chain.scan import scan_into_catalogue
 from phoenix.config.loader import Configuration
 from phoenix.errors import PhoenixError

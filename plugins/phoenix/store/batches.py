@@ -50,16 +50,21 @@ class BatchRepository:
             .on_conflict_do_nothing()
         )
         row = self._locked(release, key.text)
-        if row.state == BatchState.RUNNING and row.owner not in {"", owner}:
-            raise UsageError(
-                f"batch {release} {key.text}",
-                f"is being processed by {row.owner} since {row.opened_at:%Y-%m-%d %H:%M} UTC",
-                "one run per release and key",
-                f"wait for it, or if it died: phoenix batch close {release} '{key.text}'",
-            )
+        if row.owner != owner:
+            _refuse_if_running(row)
         row.state, row.owner = BatchState.RUNNING.value, owner
         row.opened_at, row.closed_at, row.problems = now, None, []
         return row
+
+    def refuse_if_running(self, release: str, key: str) -> None:
+        """Keep a batch from being opened until the end of the transaction.
+
+        Raises
+        ------
+        UsageError
+            If it is being processed.
+        """
+        _refuse_if_running(self._locked(release, key))
 
     def find(self, release: str, key: str) -> BatchRow:
         """Return the batch of that release and key.
@@ -98,3 +103,13 @@ class BatchRepository:
         return self._session.scalars(
             select(BatchRow).where(BatchRow.release == release, BatchRow.key == key).with_for_update()
         ).one()
+
+
+def _refuse_if_running(row: BatchRow) -> None:
+    if row.state == BatchState.RUNNING and row.owner:
+        raise UsageError(
+            f"batch {row.release} {row.key}",
+            f"is being processed by {row.owner} since {row.opened_at:%Y-%m-%d %H:%M} UTC",
+            "one run per release and key",
+            f"wait for it, or if it died: phoenix batch close {row.release} '{row.key}'",
+        )
