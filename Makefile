@@ -30,11 +30,12 @@ engine: setup ## See that a Docker engine answers; start one if this machine let
 	@$(DEPLOY) engine
 
 .PHONY: images
-images: engine ## Build the pipeline images that are not up to date
-	@$(DEPLOY) images
+images: engine ## Build the images that are not up to date; INSTRUMENT=uves builds one
+	@$(DEPLOY) images $(INSTRUMENT)
 
 .PHONY: demo
-demo: tools images ## Simulate a UVES month and run it through Airflow, from raw frames to ingested IDPs
+demo: tools engine ## Simulate a UVES month and run it through Airflow, from raw frames to ingested IDPs
+	@$(DEPLOY) images uves
 	@$(VENV)/bin/phoenix demo
 
 .PHONY: up

@@ -38,11 +38,13 @@ def engine_command() -> None:
 
 
 @app.command("images")
-def images_command() -> None:
-    """Build the pipeline images that are missing or out of date."""
+def images_command(
+    names: Annotated[list[str] | None, typer.Argument(help="e.g. uves; all if none is named")] = None,
+) -> None:
+    """Build the images that are missing or out of date, and list them with their versions."""
     installation, tell = Installation.here(), _teller()
     with closing(engine.ensure_engine(installation, tell)) as client:
-        typer.echo("\n".join(images.ensure_images(client, installation, tell)))
+        typer.echo("\n".join(images.ensure_images(client, installation, tell, names or ())))
 
 
 @app.command()

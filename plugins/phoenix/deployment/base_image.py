@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ Tell = Callable[[str], None]
 NAME = "phoenix-base"
 #: A registry that says nothing for so long is taken for unreachable.
 _PULL_TIMEOUT_S = 20
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
+#: Where Debian keeps its suites: the living ones, and those it has laid to rest.
+_MIRROR = "http://deb.debian.org/debian"
+_ARCHIVE = "http://archive.debian.org/debian"
+_PROBE_TIMEOUT_S = 10
 #: Nothing of this is needed to run a recipe.
 _DISPENSABLE = (
     "var/cache/apt",
@@ -56,13 +60,18 @@ def ensure_base(client: DockerClient, suite: str, log: Path, tell: Tell) -> str:
     tag = f"{NAME}:{suite}"
     if _exists(client, tag):
         return tag
+    sources = debian_sources(suite)
+    if any(source.archived for source in sources):
+        # The official image would look for packages where the suite no longer is.
+        _bootstrap(client, suite, sources, log, tell)
+        return tag
     official = f"debian:{suite}-slim"
     if not _exists(client, official):
         tell(f"pulling {official}")
         problem = _pull(client, "debian", f"{suite}-slim")
         if problem:
             tell(f"no image to be pulled ({problem})")
-            _bootstrap(client, suite, log, tell)
+            _bootstrap(client, suite, sources, log, tell)
             return tag
     client.images.get(official).tag(NAME, suite)
     return tag
@@ -98,11 +107,12 @@ def _pull(client: DockerClient, repository: str, tag: str) -> str:
     return ""
 
 
-def _bootstrap(client: DockerClient, suite: str, log: Path, tell: Tell) -> None:
+def _bootstrap(
+    client: DockerClient, suite: str, sources: Sequence[PackageSource], log: Path, tell: Tell
+) -> None:
     if shutil.which("debootstrap") is None:
         tell("installing debootstrap")
         install_packages(["debootstrap"], log.with_name("apt.log"))
-    sources = debian_sources(suite)
     tell(f"making the base from Debian packages (debootstrap, a minute or two; log in {log})")
     # Not below /tmp: that may be mounted without the right to run programs.
     folder = Path(tempfile.mkdtemp(prefix="phoenix-base-", dir="/var/tmp"))
@@ -111,7 +121,7 @@ def _bootstrap(client: DockerClient, suite: str, log: Path, tell: Tell) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             result = subprocess.run(
-                ["debootstrap", "--variant=minbase", suite, str(root), _mirror(sources)],
+                ["debootstrap", "--variant=minbase", suite, str(root), _mirror(suite, sources)],
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -126,7 +136,7 @@ def _bootstrap(client: DockerClient, suite: str, log: Path, tell: Tell) -> None:
                 f"docker pull debian:{suite}-slim on a machine with network, docker save, docker load here; "
                 f"or see {log}",
             )
-        (root / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in sources))
+        (root / "etc/apt/sources.list").write_text("".join(f"{source.line}\n" for source in sources))
         for name in _DISPENSABLE:
             _empty(root / name)
         _import(client, root, suite)
@@ -135,16 +145,58 @@ def _bootstrap(client: DockerClient, suite: str, log: Path, tell: Tell) -> None:
         subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
 
 
-def debian_sources(suite: str) -> list[str]:
-    """Return apt source lines for a suite: this machine's own if it has some, else the public mirror."""
-    lines = [line for line in _machine_sources() if line.split()[2].partition("-")[0] == suite]
-    return lines or [
-        f"deb {_DEFAULT_MIRROR} {suite} main",
-        f"deb {_DEFAULT_MIRROR}-security {suite}-security main",
-    ]
+@dataclass(frozen=True, slots=True)
+class PackageSource:
+    """Where apt finds packages of a suite."""
+
+    uri: str
+    suite: str
+    component: str = "main"
+    archived: bool = False
+
+    @property
+    def line(self) -> str:
+        """Line of sources.list; an archived suite is signed with a date that has passed."""
+        options = "[check-valid-until=no] " if self.archived else ""
+        return f"deb {options}{self.uri} {self.suite} {self.component}"
 
 
-def _machine_sources() -> list[str]:
+def debian_sources(
+    suite: str, has_suite: Callable[[str, str], bool] | None = None
+) -> tuple[PackageSource, ...]:
+    """Return where packages of a suite come from: as this machine's own, else from Debian or its archive.
+
+    Parameters
+    ----------
+    has_suite : callable, optional
+        Tells whether a mirror (URL) has a suite; by default the mirror is asked.
+    """
+    own = tuple(source for source in _machine_sources() if source.suite.partition("-")[0] == suite)
+    if own:
+        return own
+    asked = has_suite or _has_suite
+    archived = not asked(_MIRROR, suite) and asked(_ARCHIVE, suite)
+    mirror = _ARCHIVE if archived else _MIRROR
+    sources = (
+        PackageSource(mirror, suite, archived=archived),
+        PackageSource(f"{mirror}-security", f"{suite}-security", archived=archived),
+    )
+    # Old suites have their security updates under another name, or none at all.
+    return tuple(source for source in sources if not archived or asked(source.uri, source.suite))
+
+
+def _has_suite(mirror: str, suite: str) -> bool:
+    import requests
+
+    try:
+        return requests.head(
+            f"{mirror}/dists/{suite}/Release", timeout=_PROBE_TIMEOUT_S, allow_redirects=True
+        ).ok
+    except requests.exceptions.RequestException:
+        return False
+
+
+def _machine_sources() -> list[PackageSource]:
     if shutil.which("apt-get") is None:
         return []
     listing = subprocess.run(
@@ -161,15 +213,15 @@ def _machine_sources() -> list[str]:
     ).stdout
     rows = (line.split("|") for line in dict.fromkeys(listing.splitlines()))
     return [
-        f"deb {uri.rstrip('/')} {release} {component}"
+        PackageSource(uri.rstrip("/"), release, component)
         for origin, uri, release, component in rows
         if origin == "Debian" and component == "main"
     ]
 
 
-def _mirror(sources: list[str]) -> str:
+def _mirror(suite: str, sources: Sequence[PackageSource]) -> str:
     """Return the mirror of the suite itself, not of its updates."""
-    return next((line.split()[1] for line in sources if "-" not in line.split()[2]), _DEFAULT_MIRROR)
+    return next((source.uri for source in sources if source.suite == suite), _MIRROR)
 
 
 def _empty(folder: Path) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from rich.console import Console
@@ -21,13 +22,17 @@ from rich.table import Table
 from phoenix.config.loader import Configuration
 from phoenix.deployment.components import COMPONENTS, airflow_api
 from phoenix.deployment.database import embedded_database, is_running
-from phoenix.deployment.engine import connect
-from phoenix.deployment.images import LABEL_VERSION, current_image, pipeline_folders
+from phoenix.deployment.image_folders import image_folders
+from phoenix.deployment.images import LABEL_VERSION, current_image
 from phoenix.deployment.installation import Installation
 from phoenix.deployment.packages import PROGRAMS, missing_programs
 from phoenix.deployment.ports import is_free, known_ports
 from phoenix.deployment.processes import Processes
 from phoenix.errors import PhoenixError
+from phoenix.execution.engine_connection import connect
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 _GIB = 2**30
 #: MJD of observations and the validity of tokens both rest on the clock; nobody has data from before this.
@@ -121,14 +126,20 @@ def _engine(installation: Installation) -> Iterator[Finding]:
             yield Finding(
                 "engine", Status.WARN, f"less than {_WARN_MEMORY_GB} GiB of memory", "use a larger host"
             )
-        for folder in pipeline_folders(installation.project):
-            image = current_image(client, folder)
-            if image is None:
-                yield Finding(
-                    "images", Status.FAIL, f"{folder.repository} is missing or out of date", "make images"
-                )
-            else:
-                yield Finding("images", Status.OK, f"{folder.repository} {image.labels[LABEL_VERSION]}")
+        yield from _images(client, installation)
+
+
+def _images(client: DockerClient, installation: Installation) -> Iterator[Finding]:
+    for folder in image_folders(installation.project):
+        image = current_image(client, folder)
+        if image is not None:
+            yield Finding("images", Status.OK, f"{folder.repository} {image.labels[LABEL_VERSION]}")
+        elif folder.problem:
+            found = f"{folder.repository} cannot be made: {folder.problem}"
+            yield Finding("images", Status.WARN, found, f"see {folder.dockerfile}")
+        else:
+            found = f"{folder.repository} is missing or out of date"
+            yield Finding("images", Status.FAIL, found, f"make images INSTRUMENT={folder.name}")
 
 
 def _path_mapping(installation: Installation) -> Iterator[Finding]:

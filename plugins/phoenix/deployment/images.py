@@ -1,22 +1,21 @@
-"""Pipeline images: one per folder of docker/pipelines, built when it has changed, labelled with versions."""
+"""Images recipes run in: built when what goes in has changed, labelled with what came out."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phoenix.deployment.base_image import NAME as BASE
 from phoenix.deployment.base_image import ensure_base
+from phoenix.deployment.image_folders import ImageFolder, image_folders
 from phoenix.deployment.installation import Installation
-from phoenix.errors import ConfigError, InfrastructureError
+from phoenix.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,108 +27,118 @@ LABEL_SOURCE = "org.phoenix.source"
 LABEL_PACKAGE = "org.phoenix.pipeline.package"
 LABEL_VERSION = "org.phoenix.pipeline.version"
 LABEL_PACKAGE_VERSION = "org.phoenix.pipeline.package.version"
-_FROM = re.compile(rf"^FROM {BASE}:(?P<suite>[a-z]+)$", re.MULTILINE)
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _LOG_LINES_SHOWN = 15
+#: ``  uves_cal_mbias            : Creates the master bias frame`` and ``  uves_cal_mbias -- version 6.1.8``
+_RECIPE = re.compile(r"^ {2}(\w+)\s+: ", re.MULTILINE)
+_RECIPE_VERSION = re.compile(r"^\s*\S+ -- version (\S+)\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class PipelineFolder:
-    """The recipe for one image: a folder with a Dockerfile, named after the instrument."""
-
-    path: Path
-
-    @property
-    def repository(self) -> str:
-        """Name of the image without a tag."""
-        return f"phoenix-{self.path.name}"
-
-    @property
-    def source(self) -> str:
-        """Hash of all files of the folder: another hash, another image."""
-        digest = hashlib.sha256()
-        for path in sorted(self.path.rglob("*")):
-            if path.is_file():
-                digest.update(f"{path.relative_to(self.path)}\0{path.stat().st_size}\0".encode())
-                digest.update(path.read_bytes())
-        return digest.hexdigest()
-
-    @property
-    def suite(self) -> str:
-        """Debian suite of its base image.
-
-        Raises
-        ------
-        ConfigError
-            If the Dockerfile starts from something else.
-        """
-        dockerfile = self.path / "Dockerfile"
-        match = _FROM.search(dockerfile.read_text())
-        if match is None:
-            raise ConfigError(str(dockerfile), f"no line FROM {BASE}:<suite>", f"e.g. FROM {BASE}:bookworm")
-        return match["suite"]
-
-
-def pipeline_folders(project: Path) -> list[PipelineFolder]:
-    """Return the pipelines this project can make images of."""
-    return [PipelineFolder(path.parent) for path in sorted(project.glob("docker/pipelines/*/Dockerfile"))]
-
-
-def current_image(client: DockerClient, folder: PipelineFolder) -> Image | None:
-    """Return the image made from this very folder, None if there is none."""
+def current_image(client: DockerClient, folder: ImageFolder) -> Image | None:
+    """Return the image made from what the folder holds now, None if there is none."""
     import docker
 
     try:
-        image = client.images.get(f"{folder.repository}:latest")
+        image = client.images.get(folder.tag)
     except docker.errors.ImageNotFound:
         return None
     return image if image.labels.get(LABEL_SOURCE) == folder.source else None
 
 
-def ensure_images(client: DockerClient, installation: Installation, tell: Tell) -> list[str]:
-    """Build the images that are missing or out of date.
+def ensure_images(
+    client: DockerClient, installation: Installation, tell: Tell, only: Collection[str] = ()
+) -> list[str]:
+    """Build the images that are missing or out of date; what needs a kit that is not there is left out.
+
+    Parameters
+    ----------
+    only : collection of str, optional
+        Names as in ``uves``; by default all.
 
     Returns
     -------
     list of str
-        Names with version of all pipeline images, e.g. ``phoenix-uves:6.1.8``.
+        Names with version, e.g. ``phoenix-uves:6.1.8``.
 
     Raises
     ------
+    UsageError
+        If a name of `only` is none of this project's, or its kit is not there.
     InfrastructureError
         If a build fails; names the last lines of its output.
     """
+    folders = _chosen(image_folders(installation.project), only)
     names = []
     with _locked(installation):
-        for folder in pipeline_folders(installation.project):
-            image = current_image(client, folder) or _build(client, folder, installation, tell)
+        for folder in folders:
+            if folder.problem:
+                tell(f"{folder.repository} left out: {folder.problem}; see {folder.dockerfile}")
+                continue
+            image = _ensure(client, folder, installation, tell)
             names.append(f"{folder.repository}:{image.labels[LABEL_VERSION]}")
     return names
 
 
-def _build(client: DockerClient, folder: PipelineFolder, installation: Installation, tell: Tell) -> Image:
-    ensure_base(client, folder.suite, installation.log / "debootstrap.log", tell)
+def _chosen(folders: list[ImageFolder], only: Collection[str]) -> list[ImageFolder]:
+    by_name = {folder.name: folder for folder in folders}
+    for name in only:
+        if name not in by_name:
+            raise UsageError(
+                f"image {name}", "there is no such image", f"one of {', '.join(sorted(by_name))}"
+            )
+        if by_name[name].problem:
+            raise UsageError(
+                f"image {name}",
+                by_name[name].problem,
+                "the pipeline's kit, as ESO distributes it",
+                f"see {by_name[name].dockerfile}",
+            )
+    return [folder for folder in folders if not only or folder.name in only]
+
+
+def _ensure(client: DockerClient, folder: ImageFolder, installation: Installation, tell: Tell) -> Image:
+    image = current_image(client, folder)
+    if image is not None:
+        return image
+    parent = folder.parent
+    if parent is None:
+        ensure_base(client, folder.base_suite, installation.log / "debootstrap.log", tell)
+    else:
+        _ensure(client, parent, installation, tell)
+    return _build(client, folder, installation, tell)
+
+
+def _build(client: DockerClient, folder: ImageFolder, installation: Installation, tell: Tell) -> Image:
     tell(f"building {folder.repository} (log in {_log(installation, folder)})")
     building = f"{folder.repository}:building"
-    _run_build(client, installation, folder, tag=building, path=str(folder.path), buildargs=_proxies())
+    with tempfile.TemporaryFile() as context:
+        folder.write_context(context)
+        context.seek(0)
+        arguments = folder.build_arguments | _proxies()
+        _run_build(
+            client,
+            installation,
+            folder,
+            tag=building,
+            fileobj=context,
+            custom_context=True,
+            buildargs=arguments,
+        )
     try:
-        full, version = _installed_version(client, building)
-        # What the package says of itself is known only now; a second build adds it as labels, nothing else.
+        full, version = _version_inside(client, building)
+        # What an image holds is known only now; a second build adds it as labels, nothing else.
         dockerfile = io.BytesIO(f"FROM {building}\n".encode())
         labels = {LABEL_SOURCE: folder.source, LABEL_VERSION: version, LABEL_PACKAGE_VERSION: full}
-        tag = f"{folder.repository}:{version}"
-        _run_build(client, installation, folder, tag=tag, fileobj=dockerfile, labels=labels)
+        _run_build(client, installation, folder, tag=folder.tag, fileobj=dockerfile, labels=labels)
     finally:
         client.images.remove(building, noprune=True)
-    image = client.images.get(tag)
-    image.tag(folder.repository, "latest")
-    tell(f"built {tag}")
+    image = client.images.get(folder.tag)
+    image.tag(folder.repository, f"{folder.suite}-{version}" if folder.suite else version)
+    tell(f"built {folder.repository} {version}, {image.attrs['Size'] / 1e6:.0f} MB")
     return image
 
 
-def _run_build(
-    client: DockerClient, installation: Installation, folder: PipelineFolder, **options: Any
-) -> None:
+def _run_build(client: DockerClient, installation: Installation, folder: ImageFolder, **options: Any) -> None:
     import docker
 
     log = _log(installation, folder)
@@ -152,24 +161,48 @@ def _run_build(
         )
 
 
-def _installed_version(client: DockerClient, image: str) -> tuple[str, str]:
-    """Return the version of the pipeline package in an image, as Debian's, and as the pipeline's own."""
+def _version_inside(client: DockerClient, image: str) -> tuple[str, str]:
+    """Return the version an image holds, as its packager's and as the pipeline's own.
+
+    A Debian package is asked for by the label `LABEL_PACKAGE`; without one the first recipe tells.
+    """
     package = client.images.get(image).labels.get(LABEL_PACKAGE)
-    if not package:
-        raise ConfigError(image, f"no label {LABEL_PACKAGE}", "the name of the pipeline's Debian package")
-    query = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    if package:
+        full = _output(client, image, ["dpkg-query", "--show", "--showformat=${Version}", package]).strip()
+        match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", full)
+        if match is None:
+            raise InfrastructureError(image, f"version {full!r} of {package}", "digits and dots")
+        return full, match[1]
+    recipe = _RECIPE.search(_output(client, image, ["esorex", "--recipes"]))
+    page = _output(client, image, ["esorex", "--man-page", recipe[1]]) if recipe else ""
+    stated = _RECIPE_VERSION.search(page)
+    if stated is None:
+        raise InfrastructureError(
+            image,
+            f"no label {LABEL_PACKAGE}, and no recipe that tells its version",
+            "the label with the name of a Debian package, or a program esorex that lists its recipes",
+        )
+    return stated[1], stated[1]
+
+
+def _output(client: DockerClient, image: str, command: list[str]) -> str:
+    """Return what a command in an image prints; empty if the image has no such command."""
+    import docker
+
     # Not run(remove=True): that may remove the container before its output has been read.
-    container = client.containers.create(image, entrypoint=query, network_mode="none")
+    container = client.containers.create(
+        image, entrypoint=command[:1], command=command[1:], network_mode="none"
+    )
     try:
         container.start()
         container.wait()
-        full = container.logs(stderr=False).decode().strip()
+        return str(container.logs(stderr=False).decode(errors="replace"))
+    except docker.errors.APIError as error:
+        if error.is_client_error():
+            return ""
+        raise
     finally:
         container.remove(force=True)
-    match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", full)
-    if match is None:
-        raise InfrastructureError(image, f"version {full!r} of {package}", "digits and dots")
-    return full, match[1]
 
 
 def _proxies() -> dict[str, str]:
@@ -178,8 +211,8 @@ def _proxies() -> dict[str, str]:
     return {spelling: value for name, value in found.items() if value for spelling in (name, name.upper())}
 
 
-def _log(installation: Installation, folder: PipelineFolder) -> Path:
-    return installation.log / f"image-{folder.path.name}.log"
+def _log(installation: Installation, folder: ImageFolder) -> Path:
+    return installation.log / f"image-{folder.name}{f'-{folder.suite}' if folder.suite else ''}.log"
 
 
 @contextmanager
