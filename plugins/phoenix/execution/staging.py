@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from phoenix.errors import HeaderError
@@ -26,7 +26,7 @@ Classifier = Callable[[Mapping[str, Value]], str]
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """An AB that makes a calibration: how it ended and what it published."""
+    """An AB that makes a calibration or an input: how it ended and what it published."""
 
     name: str
     outcome: Outcome | None
@@ -43,6 +43,8 @@ class Input:
         Its name in the container, unique there; it is also what product headers record.
     fingerprint
         DATAMD5 of its header, which the products of the recipe must name; empty when it has none.
+    ab
+        The AB whose product it is, if this one combines products of several; empty for all others.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Input:
     raw: bool
     mandatory: bool
     fingerprint: str = ""
+    ab: str = ""
 
     @property
     def sof_line(self) -> SofLine:
@@ -67,7 +70,11 @@ class Refusal:
 
 
 def resolve(ab: AssociationBlock, producers: Mapping[str, Producer]) -> tuple[Input, ...] | Refusal:
-    """Return the files of an AB; a VIRTUAL calibration is a product of another AB.
+    """Return the files of an AB; an input and a VIRTUAL calibration are products of other ABs.
+
+    An AB whose products this one combines and that failed is left out, as long as ``min_inputs`` others are
+    there: a stack of three exposures is better than none, and the verdict tells that it is one of three. One
+    that has not run yet blocks, for it may still come.
 
     Parameters
     ----------
@@ -80,16 +87,17 @@ def resolve(ab: AssociationBlock, producers: Mapping[str, Producer]) -> tuple[In
     inputs = [
         Input(Path(raw.path), raw.tag, Path(raw.path).name, raw=True, mandatory=True) for raw in ab.raws
     ]
-    blocked: list[str] = []
+    combined, blocked = _combined(ab, producers)
+    inputs += combined
     for calib in ab.mcalibs:
         if calib.status is not McalibStatus.VIRTUAL:
             path = Path(calib.source)
             inputs.append(Input(path, calib.tag, path.name, raw=False, mandatory=calib.mandatory))
             continue
         made = _made(producers.get(calib.source), calib.tag)
-        if made is not None:
-            name = f"{calib.source.removesuffix('.ab')}_{made.name}"
-            inputs.append(Input(made, calib.tag, name, raw=False, mandatory=calib.mandatory))
+        if made:
+            name = _name_of(calib.source, made[0])
+            inputs.append(Input(made[0], calib.tag, name, raw=False, mandatory=calib.mandatory))
         elif calib.mandatory:
             blocked.append(_why_blocked(producers.get(calib.source), calib.source, calib.tag))
     if blocked:
@@ -97,10 +105,42 @@ def resolve(ab: AssociationBlock, producers: Mapping[str, Producer]) -> tuple[In
     return _uniquely_named(inputs)
 
 
-def _made(producer: Producer | None, tag: str) -> Path | None:
+def _combined(ab: AssociationBlock, producers: Mapping[str, Producer]) -> tuple[list[Input], list[str]]:
+    """Return the products of other ABs this one combines, and what speaks against combining them."""
+    taken: list[Input] = []
+    waiting: list[str] = []
+    failed: list[str] = []
+    for name in ab.input_abs:
+        producer = producers.get(name)
+        entries = [entry for entry in ab.inputs if entry.ab == name]
+        lacking = [entry.tag for entry in entries if entry.mandatory and not _made(producer, entry.tag)]
+        if producer is None or producer.outcome is None:
+            waiting.append(_why_blocked(producer, name, entries[0].tag))
+        elif lacking:
+            failed.append(_why_blocked(producer, name, lacking[0]))
+        else:
+            taken += [
+                Input(path, entry.tag, _name_of(name, path), raw=False, mandatory=entry.mandatory, ab=name)
+                for entry in entries
+                for path in _made(producer, entry.tag)
+            ]
+    there = len(ab.input_abs) - len(waiting) - len(failed)
+    if failed and there < max(1, ab.min_inputs):
+        count = f"{there} of {len(ab.input_abs)} ABs are there to combine, at least {max(1, ab.min_inputs)}"
+        return taken, [*waiting, f"{count} are needed", *failed]
+    return taken, waiting
+
+
+def _made(producer: Producer | None, tag: str) -> list[Path]:
+    """Return the products of a category, in the order of their paths; none of an AB that failed."""
     if producer is None or producer.outcome is None or not producer.outcome.succeeded:
-        return None
-    return next((Path(product.path) for product in producer.products if product.pro_catg == tag), None)
+        return []
+    return sorted(Path(product.path) for product in producer.products if product.pro_catg == tag)
+
+
+def _name_of(ab_name: str, product: Path) -> str:
+    """Return a name that tells products of different ABs apart; recipes give them all the same."""
+    return f"{ab_name.removesuffix('.ab')}_{product.name}"
 
 
 def _why_blocked(producer: Producer | None, name: str, tag: str) -> str:
@@ -120,7 +160,7 @@ def _uniquely_named(inputs: Sequence[Input]) -> tuple[Input, ...]:
     for entry in inputs:
         count = seen[entry.name] = seen.get(entry.name, 0) + 1
         name = entry.name if count == 1 else f"{count}/{entry.name}"
-        named.append(Input(entry.path, entry.tag, name, entry.raw, entry.mandatory, entry.fingerprint))
+        named.append(replace(entry, name=name))
     return tuple(named)
 
 
@@ -140,7 +180,7 @@ def check_inputs(inputs: Sequence[Input], classify: Classifier) -> tuple[Input, 
             findings.append(f"{entry.path}: {problem}")
             continue
         fingerprint = str(header.get("DATAMD5", "")) if header is not None else ""
-        checked.append(Input(entry.path, entry.tag, entry.name, entry.raw, entry.mandatory, fingerprint))
+        checked.append(replace(entry, fingerprint=fingerprint))
     return Refusal(Outcome.UNPROCESSABLE, tuple(findings)) if findings else tuple(checked)
 
 

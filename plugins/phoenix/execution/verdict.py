@@ -29,7 +29,7 @@ from phoenix.execution.sanity import Written, beyond_limits, product_pattern
 from phoenix.execution.staging import Input
 from phoenix.execution.usage import Usage
 from phoenix.execution.workfolder import DiskRoom
-from phoenix.model.ab import AssociationBlock
+from phoenix.model.ab import AssociationBlock, ProductInput
 from phoenix.model.outcome import Outcome
 
 #: Exit codes of UVES and of esorex are CPL's error codes.
@@ -128,7 +128,8 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
         return ended
     products = evidence.listing.products
     unmade = _unmade(ab, evidence.inputs)
-    expected = _possible(ab, unmade, rules)
+    lacking = _unmade_inputs(ab, evidence.inputs)
+    expected = _possible(ab, (*unmade, *(entry.tag for entry in lacking)), rules)
     limits = list(
         beyond_limits(
             yardstick.recipe.sanity,
@@ -153,6 +154,8 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
     warnings = outside_harmless(evidence.lines, Severity.WARNING, instrument.harmless)
     told = [line for line, _ in ruinous]
     notes = (
+        *_left_out(ab, evidence.inputs),
+        *(f"optional {entry.tag} was not made by AB {entry.ab}: combined without it" for entry in lacking),
         *(f"optional calibration {tag} was not made by its AB: reduced without it" for tag in unmade),
         *(finding.text for finding in limits if not finding.grave),
         *(
@@ -222,6 +225,22 @@ def _unmade(ab: AssociationBlock, inputs: Iterable[Input]) -> tuple[str, ...]:
     """Return the tags of optional calibrations that another AB should have made and did not."""
     given = {entry.tag for entry in inputs}
     return tuple(calib.tag for calib in ab.mcalibs if not calib.mandatory and calib.tag not in given)
+
+
+def _left_out(ab: AssociationBlock, inputs: Iterable[Input]) -> Iterator[str]:
+    """Name the ABs whose products should have been combined and are not there."""
+    there = {entry.ab for entry in inputs}
+    without = [name for name in ab.input_abs if name not in there]
+    for name in without:
+        count = f"{len(ab.input_abs) - len(without)} of {len(ab.input_abs)} ABs are combined"
+        yield f"{count}: {name} did not make its products"
+
+
+def _unmade_inputs(ab: AssociationBlock, inputs: Iterable[Input]) -> tuple[ProductInput, ...]:
+    """Return the optional inputs that ABs whose other products are there did not make."""
+    given = {(entry.ab, entry.tag) for entry in inputs}
+    there = {name for name, _ in given}
+    return tuple(entry for entry in ab.inputs if entry.ab in there and (entry.ab, entry.tag) not in given)
 
 
 def _possible(ab: AssociationBlock, unmade: Iterable[str], rules: Rules) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from builders_execution import bias_ab, bias_frame, write_fits
 from phoenix.errors import InfrastructureError
 from phoenix.execution.staging import Input, Producer, Refusal, check_inputs, resolve, stage
 from phoenix.execution.workfolder import WorkFolder, place, require_room
-from phoenix.model.ab import Completeness, Mcalib, McalibStatus, Missing
+from phoenix.model.ab import AssociationBlock, Completeness, Mcalib, McalibStatus, Missing, ProductInput
 from phoenix.model.outcome import Outcome
 from phoenix.model.product import Product
 
@@ -141,3 +142,87 @@ def test_too_little_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="too little disk") as caught:
         require_room(tmp_path / "not" / "yet" / "there", at_least_gb=1e9)
     assert "min_free_disk_gb" in caught.value.expected
+
+
+EXPOSURES = tuple(f"UVES.2019-03-05T0{hour}:00:00.000.ab" for hour in (1, 2, 3))
+
+
+def stacked(*optional: str) -> AssociationBlock:
+    inputs = [
+        ProductInput(name, tag, mandatory=tag not in optional)
+        for name in EXPOSURES
+        for tag in ("RED_SCI_POINT_BLUE", *optional)
+    ]
+    return bias_ab([], inputs=tuple(inputs), min_inputs=2)
+
+
+def exposures(*ends: Outcome | None, catg: str = "RED_SCI_POINT_BLUE") -> dict[str, Producer]:
+    product = "/products/{}/red_science_blue.fits"
+    return {
+        name: Producer(name, end, (Product(product.format(name), catg, 1, "0"),))
+        for name, end in zip(EXPOSURES, ends, strict=False)
+    }
+
+
+def test_a_stack_gets_the_products_of_its_exposures_under_names_of_their_own() -> None:
+    inputs = resolve(stacked(), exposures(Outcome.OK, Outcome.CAVEATS, Outcome.OK))
+    assert not isinstance(inputs, Refusal)
+    assert [(entry.ab, entry.path.parent.name, entry.raw) for entry in inputs] == [
+        (name, name, False) for name in EXPOSURES
+    ]
+    assert inputs[0].name == "UVES.2019-03-05T01:00:00.000_red_science_blue.fits"
+
+
+def test_all_products_of_a_category_are_taken_in_order() -> None:
+    tables = [Product(f"/p/PIXTABLE_{n:02}.fits", "RED_SCI_POINT_BLUE", 1, "0") for n in (3, 1, 2)]
+    producers = exposures(*[Outcome.OK] * 3)
+    producers[EXPOSURES[0]] = Producer(EXPOSURES[0], Outcome.OK, tuple(tables))
+    inputs = resolve(stacked(), producers)
+    assert not isinstance(inputs, Refusal)
+    assert [entry.path.name for entry in inputs[:3]] == [f"PIXTABLE_0{n}.fits" for n in (1, 2, 3)]
+    assert len({entry.name for entry in inputs}) == len(inputs) == 5
+
+
+@pytest.mark.parametrize("end", [Outcome.FAILED, Outcome.BLOCKED, Outcome.OUT_OF_MEMORY])
+def test_a_stack_is_made_of_the_exposures_that_succeeded(end: Outcome) -> None:
+    inputs = resolve(stacked(), exposures(Outcome.OK, end, Outcome.OK))
+    assert not isinstance(inputs, Refusal)
+    assert [entry.ab for entry in inputs] == [EXPOSURES[0], EXPOSURES[2]]
+
+
+def test_a_stack_of_too_few_exposures_is_blocked_and_names_them() -> None:
+    assert resolve(stacked(), exposures(Outcome.OK, Outcome.FAILED, Outcome.TIMEOUT)) == Refusal(
+        Outcome.BLOCKED,
+        (
+            "1 of 3 ABs are there to combine, at least 2 are needed",
+            f"RED_SCI_POINT_BLUE should come from AB {EXPOSURES[1]}, which ended as failed",
+            f"RED_SCI_POINT_BLUE should come from AB {EXPOSURES[2]}, which ended as timeout",
+        ),
+    )
+
+
+def test_a_stack_waits_for_an_exposure_that_has_not_run() -> None:
+    for producers in (exposures(Outcome.OK, Outcome.OK, None), exposures(Outcome.OK, Outcome.OK)):
+        refusal = resolve(stacked(), producers)
+        assert isinstance(refusal, Refusal)
+        assert refusal.outcome is Outcome.BLOCKED
+        assert EXPOSURES[2] in refusal.findings[0]
+
+
+def test_an_exposure_without_its_mandatory_product_is_left_out_and_an_optional_one_is_not() -> None:
+    producers = exposures(Outcome.OK, Outcome.OK) | {
+        EXPOSURES[2]: Producer(EXPOSURES[2], Outcome.OK, (Product("/p/f.fits", "FLUXCAL_X", 1, "0"),))
+    }
+    inputs = resolve(stacked("FLUXCAL_X"), producers)
+    assert not isinstance(inputs, Refusal)
+    assert [entry.ab for entry in inputs] == list(EXPOSURES[:2])
+
+
+def test_a_product_of_another_category_than_the_ab_says_is_refused(tmp_path: Path) -> None:
+    path = write_fits(tmp_path / "red.fits", {"PRO.CATG": "WCALIB_SCI_POINT_BLUE"})
+    wrong = Input(path, "RED_SCI_POINT_BLUE", "red.fits", raw=False, mandatory=True, ab=EXPOSURES[0])
+    refusal = check_inputs([wrong], classify)
+    assert isinstance(refusal, Refusal)
+    assert "has PRO.CATG WCALIB_SCI_POINT_BLUE, the AB says RED_SCI_POINT_BLUE" in refusal.findings[0]
+    right = check_inputs([replace(wrong, tag="WCALIB_SCI_POINT_BLUE")], classify)
+    assert [(entry.ab, entry.tag) for entry in right] == [(EXPOSURES[0], "WCALIB_SCI_POINT_BLUE")]
