@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from phoenix.config.loader import Configuration
-from phoenix.execution.container import ContainerEnd, ContainerJob, OnLine, ShouldStop
+from phoenix.execution.container import ContainerEnd, ContainerJob, FoundContainer, OnLine, ShouldStop
 from phoenix.model.ab import AssociationBlock, RawFile
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.database import Database
@@ -107,11 +107,26 @@ class PretendedEngine:
     recipe: Callable[[ContainerJob, OnLine], int]
     jobs: list[ContainerJob] = field(default_factory=list)
     end: dict[str, object] = field(default_factory=dict)
+    left: FoundContainer | None = None
 
     def image_id(self, image: str) -> str:
         return f"sha256:{image}"
 
     def run(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
+        self.start(job)
+        return self.follow(job, on_line, should_stop)
+
+    def start(self, job: ContainerJob) -> None:
+        if "--man-page" not in " ".join(job.command):
+            self.jobs.append(job)
+
+    def find(self, job: ContainerJob) -> FoundContainer | None:
+        return self.left
+
+    def differing_folder(self, job: ContainerJob, found: FoundContainer) -> str:
+        return ""
+
+    def follow(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
         started = datetime.now(UTC)
         if "--man-page" in " ".join(job.command):
             on_line("  uves_cal_mbias -- version 6.1.8")
@@ -124,15 +139,17 @@ class PretendedEngine:
             (job.output_folder / "parameters.json").write_text(json.dumps([parameter]))
             code: int | None = 0
         else:
-            self.jobs.append(job)
             code = self.recipe(job, on_line)
         content: dict[str, object] = {
-            "name": job.unique_name(),
+            "name": job.name_in("test"),
             "exit_code": code,
             "started_at": started,
             "ended_at": datetime.now(UTC),
         }
         return ContainerEnd(**(content | (self.end if self.jobs else {})))  # type: ignore[arg-type]
+
+    def discard(self, release: str, ab: str, attempt: int) -> None:
+        self.left = None
 
     def stop(self, release: str, ab: str) -> int:
         return 0

@@ -108,10 +108,11 @@ def test_kill_stops_and_removes_the_container_without_asking_the_database(
     assert ab_row(database, ab.name).outcome == "crashed"
     with database.transaction() as session:
         (attempt,) = AttemptRepository(session).history(RELEASE, ab.name)
-    assert attempt.findings
+    assert attempt.findings == ("stopped on request",)
     assert not configuration.folders.products_of(ab).exists()
+    next_try = RecipeOperator(task_id="bias", release=RELEASE, lot=[ab.name])
     with in_run(KEY, "backfill__1"):
-        assert RecipeOperator.execute.__wrapped__(operator, {}) == {ab.name: "ok"}
+        assert RecipeOperator.execute.__wrapped__(next_try, {}) == {ab.name: "ok"}
 
 
 def _paused_recipe(

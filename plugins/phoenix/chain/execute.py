@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy.orm import Session
 
 from phoenix.config.loader import Configuration
 from phoenix.config.rules import Rules
 from phoenix.errors import ConfigError, InfrastructureError, PhoenixError, UsageError
-from phoenix.execution.attempt import Order, Run, Workshop, lost_attempt, run_attempt
+from phoenix.execution.attempt import (
+    Order,
+    Run,
+    Workshop,
+    keep_findings,
+    lost_attempt,
+    objection,
+    resume_attempt,
+    run_attempt,
+)
 from phoenix.execution.container import ContainerRunner
 from phoenix.execution.docker_engine import DockerRunner
-from phoenix.execution.publish import VERDICT, prepare, publish
+from phoenix.execution.publish import VERDICT, RunRecord, prepare, publish
 from phoenix.execution.retry import RetryPolicy, memory_for
 from phoenix.execution.staging import Producer
 from phoenix.execution.workfolder import WorkFolder
@@ -23,9 +36,12 @@ from phoenix.model.ab import AssociationBlock, ProcessStatus, Tree
 from phoenix.model.ab_text import Processing
 from phoenix.model.frame import Value
 from phoenix.model.outcome import Attempt, Outcome
+from phoenix.store.ab_lock import sole_run
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.attempts import AttemptRepository
 from phoenix.store.database import Database
+
+log = logging.getLogger(__name__)
 
 
 def run_ab(
@@ -110,14 +126,30 @@ class AbExecution:
 
     def run(self, on_line: Callable[[str], None], should_stop: Callable[[], bool]) -> Attempt:
         """Run the AB unless it is done; see `run_ab`."""
-        ab, sha256, done = self._load()
-        if done is not None:
-            return done
-        workshop = self._workshop(ab)
-        order = self._begin(ab, sha256)
-        image = workshop.instrument.pipeline.image
+        with sole_run(self._database, self._release, self._name, should_stop):
+            ab, sha256, done = self._load()
+            if done is not None:
+                self._clear_away(ab, done.number)
+                return done
+            workshop = self._workshop(ab)
+            order = self._unfinished(ab, sha256)
+            why_not = ""
+            if order is not None:
+                why_not = objection(order, workshop, should_stop)
+                if not why_not:
+                    log.warning("attempt %d lost its process and is taken over", order.number)
+                    return self._run(order, partial(resume_attempt, order, workshop, on_line, should_stop))
+                log.warning("attempt %d lost its process: %s; another is begun", order.number, why_not)
+                self._runner.stop(self._release, self._name)
+                WorkFolder(order.folder).drop_data()
+            order = self._begin(ab, sha256, why_not)
+            return self._run(order, partial(run_attempt, order, workshop, on_line, should_stop))
+
+    def _run(self, order: Order, work: Callable[[], Run]) -> Attempt:
+        """Do the work of an attempt and record how it ended, whatever happens."""
+        image = self._configuration.instrument(order.ab.instrument).pipeline_of(order.ab.recipe).image
         try:
-            run = run_attempt(order, workshop, on_line, should_stop)
+            run = work()
             if run.attempt.outcome.succeeded:
                 return self._publish(order, run)
         except InfrastructureError as error:
@@ -126,11 +158,13 @@ class AbExecution:
         except PhoenixError as error:
             return self._end(order, lost_attempt(order, image, Outcome.FAILED, str(error)))
         except BaseException as error:
-            # A killed task or an error of ours: the history must not show an attempt that runs for ever.
+            # A killed task or an error of ours: nothing goes on without us, and the history must not show an
+            # attempt that runs for ever.
+            self._runner.discard(self._release, self._name, order.number)
             words = f"interrupted: {type(error).__name__} {error}".rstrip()
             self._end(order, lost_attempt(order, image, Outcome.CRASHED, words))
             raise
-        return self._end(order, run.attempt)
+        return self._end(order, run.attempt, run.record)
 
     def _load(self) -> tuple[AssociationBlock, str, Attempt | None]:
         """Return the AB, its text's checksum, and its last attempt if there is nothing left to do."""
@@ -161,18 +195,30 @@ class AbExecution:
             min_free_disk_gb=self._configuration.site.host.min_free_disk_gb,
         )
 
-    def _begin(self, ab: AssociationBlock, sha256: str) -> Order:
-        policy = retry_policy(self._configuration, ab.instrument, ab.recipe)
-        image = self._configuration.instrument(ab.instrument).pipeline.image
-        started_at = datetime.now(UTC)
+    def _unfinished(self, ab: AssociationBlock, sha256: str) -> Order | None:
+        """Return the order of an attempt whose process was lost."""
         with self._database.transaction() as session:
-            attempts = AttemptRepository(session)
-            history = attempts.history(self._release, self._name)
-            number = attempts.begin(self._release, self._name, image, started_at)
-            producers = {
-                name: Producer(name, outcome, attempts.products(self._release, name))
-                for name, outcome in attempts.outcomes(self._release, ab.waits_for).items()
-            }
+            unfinished = AttemptRepository(session).unfinished(self._release, self._name)
+            if unfinished is None:
+                return None
+            return self._order(session, ab, sha256, unfinished.number, unfinished.started_at)
+
+    def _begin(self, ab: AssociationBlock, sha256: str, not_adopted: str) -> Order:
+        image = self._configuration.instrument(ab.instrument).pipeline_of(ab.recipe).image
+        now = datetime.now(UTC)
+        with self._database.transaction() as session:
+            number = AttemptRepository(session).begin(self._release, self._name, image, now, not_adopted)
+            return self._order(session, ab, sha256, number, now)
+
+    def _order(
+        self, session: Session, ab: AssociationBlock, sha256: str, number: int, started_at: datetime
+    ) -> Order:
+        attempts = AttemptRepository(session)
+        producers = {
+            name: Producer(name, outcome, attempts.products(self._release, name))
+            for name, outcome in attempts.outcomes(self._release, ab.waits_for).items()
+        }
+        policy = retry_policy(self._configuration, ab.instrument, ab.recipe)
         return Order(
             ab=ab,
             ab_sha256=sha256,
@@ -180,7 +226,7 @@ class AbExecution:
             started_at=started_at,
             folder=self._folders.attempt(ab, number),
             producers=producers,
-            memory_gb=memory_for(history, policy),
+            memory_gb=memory_for(attempts.history(self._release, self._name), policy),
         )
 
     def _publish(self, order: Order, run: Run) -> Attempt:
@@ -188,41 +234,45 @@ class AbExecution:
         if run.record is None:
             return self._end(order, run.attempt)
         target = self._folders.products_of(order.ab)
-        work = WorkFolder(order.folder)
-        try:
-            ready = prepare(work, target, run.products, run.record)
-            with self._database.transaction() as session:
-                attempts = AttemptRepository(session)
-                if not attempts.is_newest(self._release, self._name, order.number):
-                    shutil.rmtree(ready, ignore_errors=True)
-                    raise InfrastructureError(
-                        f"AB {self._name}", f"attempt {order.number} was overtaken by a newer one"
-                    )
-                products = publish(ready, target, run.products)
-                sha256 = self._trees.save(
-                    Tree.FINAL,
-                    replace(order.ab, process_status=ProcessStatus.SUCCESSFUL),
-                    Processing(
-                        outcome=run.attempt.outcome,
-                        texec_s=run.attempt.wall_s,
-                        log_name="esorex.log",
-                        prod_path=str(target),
-                        pipeline=run.attempt.pipeline_version,
-                        image=run.attempt.image_digest,
-                        products=tuple((product.path, product.pro_catg) for product in products),
-                        failures=run.attempt.findings,
-                    ),
+        ready = prepare(WorkFolder(order.folder), target, run.products, run.record)
+        with self._database.transaction() as session:
+            attempts = AttemptRepository(session)
+            if not attempts.is_newest(self._release, self._name, order.number):
+                shutil.rmtree(ready, ignore_errors=True)
+                raise InfrastructureError(
+                    f"AB {self._name}", f"attempt {order.number} was overtaken by a newer one"
                 )
-                attempts.publish(self._release, self._name, run.attempt, target, products, sha256)
-        finally:
-            work.remove()
+            products = publish(ready, target, run.products)
+            sha256 = self._trees.save(
+                Tree.FINAL,
+                replace(order.ab, process_status=ProcessStatus.SUCCESSFUL),
+                Processing(
+                    outcome=run.attempt.outcome,
+                    texec_s=run.attempt.wall_s,
+                    log_name="esorex.log",
+                    prod_path=str(target),
+                    pipeline=run.attempt.pipeline_version,
+                    image=run.attempt.image_digest,
+                    products=tuple((product.path, product.pro_catg) for product in products),
+                    failures=run.attempt.findings,
+                ),
+            )
+            attempts.publish(self._release, self._name, run.attempt, target, products, sha256)
+        self._clear_away(order.ab, order.number)
         return run.attempt
 
-    def _end(self, order: Order, attempt: Attempt) -> Attempt:
-        WorkFolder(order.folder).drop_data()
+    def _end(self, order: Order, attempt: Attempt, record: RunRecord | None = None) -> Attempt:
+        """Record an attempt without products; only then is given up what another process could take over."""
         with self._database.transaction() as session:
             AttemptRepository(session).end(self._release, self._name, attempt)
+        self._runner.discard(self._release, self._name, order.number)
+        keep_findings(WorkFolder(order.folder), record)
         return attempt
+
+    def _clear_away(self, ab: AssociationBlock, number: int) -> None:
+        """Remove container and working folder of an attempt whose products are published, or of no use."""
+        self._runner.discard(self._release, self._name, number)
+        WorkFolder(self._folders.attempt(ab, number)).remove()
 
 
 def _class_by_rules(header: Mapping[str, Value], rules: Rules) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -18,45 +17,17 @@ from phoenix.deployment.packages import install_packages
 from phoenix.deployment.processes import Processes
 from phoenix.errors import InfrastructureError
 from phoenix.execution.container import LABEL_AB
+from phoenix.execution.engine_connection import as_engine_sees, connect
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
-    from docker.tls import TLSConfig
 
 Tell = Callable[[str], None]
 
 DAEMON = "dockerd"
 _SOCKET = Path("/var/run/docker.sock")
 _START_TIMEOUT_S = 60
-_REQUEST_TIMEOUT_S = 300
-
-
-def connect(engine: Engine) -> DockerClient:
-    """Return a client of the site's engine: its URL, else ``DOCKER_HOST``, else the one of this machine.
-
-    Raises
-    ------
-    InfrastructureError
-        If no engine answers.
-    """
-    import docker
-    import requests
-
-    address = engine.url or os.environ.get("DOCKER_HOST") or f"unix://{_SOCKET}"
-    try:
-        if address.startswith("unix:"):
-            _try_socket(address)
-        if engine.url:
-            client = docker.DockerClient(base_url=engine.url, tls=_tls(engine), timeout=_REQUEST_TIMEOUT_S)
-        else:
-            client = docker.from_env(timeout=_REQUEST_TIMEOUT_S)
-        client.ping()
-    except (OSError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise InfrastructureError(
-            f"Docker engine {address}", f"does not answer: {error}", remedy="make engine"
-        ) from error
-    return client
 
 
 def ensure_engine(installation: Installation, tell: Tell) -> DockerClient:
@@ -147,7 +118,7 @@ def stop_containers(installation: Installation) -> list[str]:
         client = connect(engine)
     except InfrastructureError:
         return []
-    root = _as_engine_sees(installation.root, engine)
+    root = as_engine_sees(installation.root, engine)
     stopped = []
     with closing(client):
         for container in _running(client):
@@ -165,13 +136,6 @@ def is_ours(container: Container) -> bool:
 
 def _running(client: DockerClient) -> list[Container]:
     return list(client.containers.list(ignore_removed=True))
-
-
-def _as_engine_sees(folder: Path, engine: Engine) -> Path:
-    for here, there in engine.path_map.items():
-        if folder.is_relative_to(here):
-            return there / folder.relative_to(here)
-    return folder
 
 
 def _wait(engine: Engine, where: str, lives: Callable[[], bool]) -> DockerClient:
@@ -204,23 +168,4 @@ def _not_allowed() -> InfrastructureError:
         "none answers, and only root can start one",
         "a running engine, or DOCKER_HOST naming one",
         f"{start}; and once: sudo usermod -aG docker $USER, then log in again",
-    )
-
-
-def _try_socket(address: str) -> None:
-    """Raise what the system says of a local socket; the client library would wrap it beyond recognition."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(address.removeprefix("unix:").replace("//", "/", 1))
-
-
-def _tls(engine: Engine) -> TLSConfig | bool:
-    import docker
-
-    folder = engine.tls_folder
-    if folder is None:
-        return False
-    return docker.tls.TLSConfig(
-        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-        ca_cert=str(folder / "ca.pem"),
-        verify=True,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,10 +60,37 @@ class ContainerJob:
         """Labels by which the container is found again when its owner is lost."""
         return {LABEL_RELEASE: self.release, LABEL_AB: self.ab, LABEL_ATTEMPT: str(self.attempt)}
 
-    def unique_name(self) -> str:
-        """Return a container name that no other try will ever ask for."""
-        words = f"{self.release}-{self.ab.removesuffix('.ab')}-{self.attempt:02d}"
-        return f"phoenix-{_NOT_IN_NAMES.sub('-', words)}-{uuid.uuid4().hex[:6]}"
+    def name_in(self, installation: str) -> str:
+        """Return the only name a container of this AB has, so that the engine itself refuses a second."""
+        words = _NOT_IN_NAMES.sub("-", f"{self.release}-{self.ab.removesuffix('.ab')}")[:100]
+        whose = hashlib.sha256(f"{installation}\n{self.release}\n{self.ab}".encode()).hexdigest()
+        return f"phoenix-{words}-{whose[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContainer:
+    """A container that is there, running or ended, as the engine tells it.
+
+    Attributes
+    ----------
+    attempt
+        By its label.
+    image
+        Content address of its image.
+    mounts
+        Folder in the container -> folder on the engine's machine.
+    exit_code
+        None while it has not ended.
+    killed
+        It was ended by a signal from outside: neither by itself, nor for its memory, nor for its time.
+    """
+
+    name: str
+    attempt: str
+    image: str
+    mounts: Mapping[str, str]
+    exit_code: int | None = None
+    killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +129,37 @@ class ContainerRunner(Protocol):
         ...
 
     def run(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
-        """Run a container to its end and remove it; an older one of the same release and AB is removed first.
+        """Start a container, follow it to its end and remove it."""
+        ...
+
+    def start(self, job: ContainerJob) -> None:
+        """Start a container; an older one of the same release and AB is removed first.
 
         Raises
         ------
         InfrastructureError
-            If it cannot be started. A container lost later is a ContainerEnd, not an exception.
+            If it cannot be started.
         """
+        ...
+
+    def find(self, job: ContainerJob) -> FoundContainer | None:
+        """Return the container of an AB, whoever started it; None when there is none."""
+        ...
+
+    def differing_folder(self, job: ContainerJob, found: FoundContainer) -> str:
+        """Name a folder a container has from elsewhere than the job says; empty when all are the same."""
+        ...
+
+    def follow(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
+        """Follow the container of an AB from the first line of its log to its end; it stays, ended.
+
+        One that was made and never started is started. A container that gets lost is a ContainerEnd, not an
+        exception.
+        """
+        ...
+
+    def discard(self, release: str, ab: str, attempt: int) -> None:
+        """Remove what is left of an attempt's container; the next attempt of the AB does if this cannot."""
         ...
 
     def stop(self, release: str, ab: str) -> int:

@@ -40,17 +40,18 @@ def _text(line: bytes) -> str:
 
 
 class LogReader(threading.Thread):
-    """Reads a container's log in the background.
+    """Reads a container's log in the background, from its beginning.
 
-    An engine ends the stream when the container ends, sometimes before the last lines went through it:
-    `missed` brings them from the log it keeps.
+    An engine ends the stream when the container ends, sometimes before the last lines went through it, and
+    when it is restarted while the container runs on. `missed` brings the rest of an ended container's log
+    from what the engine keeps, `resumed` reads on where this reader came to.
     """
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, splitter: LineSplitter | None = None, received: int = 0) -> None:
         super().__init__(name=f"log of {container.name}", daemon=True)
         self._container = container
-        self._splitter = LineSplitter()
-        self._received = 0
+        self._splitter = splitter or LineSplitter()
+        self._received = received
         #: Lines, then None at the end of the stream.
         self.lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
         self.problem = ""
@@ -61,11 +62,14 @@ class LogReader(threading.Thread):
         import requests
         import urllib3
 
+        known = self._received
         try:
             stream = self._container.logs(stream=True, follow=True, stdout=True, stderr=True)
             for chunk in stream:
-                self._received += len(chunk)
-                for line in self._splitter.feed(chunk):
+                new = chunk[known:]
+                known -= len(chunk) - len(new)
+                self._received += len(new)
+                for line in self._splitter.feed(new):
                     self.lines.put(line)
         except (
             docker.errors.DockerException,
@@ -76,6 +80,13 @@ class LogReader(threading.Thread):
             self.problem = str(error)
         finally:
             self.lines.put(None)
+
+    def resumed(self) -> LogReader:
+        """Return a reader, started, that gives the lines after those this one gave; its stream has ended."""
+        self.join(_JOIN_S)
+        reader = LogReader(self._container, self._splitter, self._received)
+        reader.start()
+        return reader
 
     def missed(self) -> list[str]:
         """Return the lines of an ended container that did not come through the stream."""

@@ -7,12 +7,10 @@ swap and CPU, inputs read-only, an init process so that signals arrive. No confi
 from __future__ import annotations
 
 import os
-import queue
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phoenix.config.site import Engine
@@ -20,15 +18,18 @@ from phoenix.errors import InfrastructureError
 from phoenix.execution.container import (
     INPUT,
     LABEL_AB,
+    LABEL_ATTEMPT,
     LABEL_INSTALLATION,
     LABEL_RELEASE,
     OUTPUT,
     ContainerEnd,
     ContainerJob,
+    FoundContainer,
     OnLine,
     ShouldStop,
 )
-from phoenix.execution.container_log import LogReader
+from phoenix.execution.engine_connection import as_engine_sees, connect, no_answer
+from phoenix.execution.following import KILLED, follow, out_of_time, stop
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,12 +39,9 @@ if TYPE_CHECKING:
 UNPRIVILEGED_UID = 1000
 _PIDS_LIMIT = 256
 _TMPFS_OPTIONS = "size=256m,mode=1777,nosuid,nodev,noexec"
-#: Grace between SIGTERM and SIGKILL.
-_STOP_GRACE_S = 5
-_POLL_S = 0.1
-#: How long a quiet log may stay quiet before the engine is asked whether the container still runs.
-_QUIET_S = 15.0
 _REQUEST_TIMEOUT_S = 60
+#: How long an engine may stay away, to be restarted, before what runs on it is given up.
+PATIENCE_S = 60.0
 
 
 def recipe_user() -> tuple[int, int]:
@@ -61,10 +59,13 @@ class DockerRunner:
         The site's engine; without a URL the one of this machine (or ``DOCKER_HOST``).
     installation : str
         Whose containers these are; several data roots may share an engine, and each stops only its own.
+    patience_s : float
+        How long the engine may stay away while a container is followed.
     """
 
-    def __init__(self, engine: Engine, installation: str) -> None:
+    def __init__(self, engine: Engine, installation: str, patience_s: float = PATIENCE_S) -> None:
         self._engine = engine
+        self._patience_s = patience_s
         self._installation = installation
         self._connected: DockerClient | None = None
         self._cpus = 0
@@ -82,31 +83,99 @@ class DockerRunner:
                 ) from error
 
     def run(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
-        """Run a container to its end and remove it; see `ContainerRunner.run`."""
+        """Start a container, follow it to its end and remove it; see `ContainerRunner.run`."""
+        self.start(job)
+        try:
+            return self.follow(job, on_line, should_stop)
+        finally:
+            self.discard(job.release, job.ab, job.attempt)
+
+    def start(self, job: ContainerJob) -> None:
+        """Start a container, in place of any older one of the AB; see `ContainerRunner.start`."""
         self.stop(job.release, job.ab)
-        name = job.unique_name()
+        name = job.name_in(self._installation)
         with self._told(f"container {name}"):
             container = self._client().containers.create(**self._settings(job, name))
-        try:
-            with self._told(f"container {name}"):
+            try:
                 container.start()
-            return _follow(container, name, job.timeout_s, on_line, should_stop)
-        finally:
-            _remove(container)
+            except BaseException:
+                _remove(container)
+                raise
+
+    def find(self, job: ContainerJob) -> FoundContainer | None:
+        """Return the container of the job's AB, if there is one; see `ContainerRunner.find`."""
+        import docker
+
+        name = job.name_in(self._installation)
+        with self._told(f"container {name}"):
+            try:
+                container = self._client().containers.get(name)
+            except docker.errors.NotFound:
+                return None
+        state, told = container.attrs["State"], container.attrs
+        ended = not state["Running"] and state["Status"] != "created"
+        from_outside = ended and int(state["ExitCode"]) in KILLED
+        return FoundContainer(
+            name=name,
+            attempt=str(container.labels.get(LABEL_ATTEMPT, "")),
+            image=str(told["Image"]),
+            mounts={str(mount["Destination"]): str(mount["Source"]) for mount in told["Mounts"]},
+            exit_code=int(state["ExitCode"]) if ended else None,
+            killed=from_outside and not state["OOMKilled"] and not out_of_time(state, job.timeout_s),
+        )
+
+    def differing_folder(self, job: ContainerJob, found: FoundContainer) -> str:
+        """Name a folder a container has from elsewhere; see `ContainerRunner.differing_folder`."""
+        for inside, folder in ((INPUT, job.input_folder), (OUTPUT, job.output_folder)):
+            expected = self._source(folder)
+            source = found.mounts.get(str(inside), "nowhere")
+            if source != expected:
+                return f"{inside} comes from {source}, not from {expected}"
+        return ""
+
+    def follow(self, job: ContainerJob, on_line: OnLine, should_stop: ShouldStop) -> ContainerEnd:
+        """Follow a container to its end; see `ContainerRunner.follow`."""
+        import docker
+
+        name = job.name_in(self._installation)
+        now = datetime.now(UTC)
+        with self._told(f"container {name}"):
+            try:
+                container = self._client().containers.get(name)
+            except docker.errors.NotFound:
+                return ContainerEnd(name, None, now, now, lost="the engine no longer knows it")
+            if container.status == "created":
+                container.start()
+                container.reload()
+        return follow(container, job.timeout_s, self._patience_s, on_line, should_stop)
+
+    def discard(self, release: str, ab: str, attempt: int) -> None:
+        """Remove what is left of an attempt's container; see `ContainerRunner.discard`."""
+        # What an engine that does not answer keeps, the next attempt of the AB finds and removes.
+        with suppress(InfrastructureError):
+            for container in self._containers(release, ab, attempt):
+                _remove(container)
 
     def stop(self, release: str, ab: str) -> int:
         """Stop and remove this installation's containers of an AB; return how many there were."""
+        found = self._containers(release, ab)
+        for container in found:
+            stop(container)
+            _remove(container)
+        return len(found)
+
+    def _containers(self, release: str, ab: str, attempt: int | None = None) -> list[Container]:
         labels = [
             f"{LABEL_INSTALLATION}={self._installation}",
             f"{LABEL_RELEASE}={release}",
             f"{LABEL_AB}={ab}",
         ]
+        if attempt is not None:
+            labels.append(f"{LABEL_ATTEMPT}={attempt}")
         with self._told(f"containers of {ab}"):
-            found = self._client().containers.list(all=True, ignore_removed=True, filters={"label": labels})
-            for container in found:
-                _stop(container)
-                _remove(container)
-        return len(found)
+            return list(
+                self._client().containers.list(all=True, ignore_removed=True, filters={"label": labels})
+            )
 
     def __enter__(self) -> DockerRunner:
         return self
@@ -122,29 +191,9 @@ class DockerRunner:
 
     def _client(self) -> DockerClient:
         if self._connected is None:
-            import docker
-
-            url, tls = self._engine.url, self._tls()
-            client = (
-                docker.DockerClient(base_url=url, tls=tls, timeout=_REQUEST_TIMEOUT_S)
-                if url
-                else docker.from_env(timeout=_REQUEST_TIMEOUT_S)
-            )
-            self._cpus = int(client.info()["NCPU"])
-            self._connected = client
+            self._connected = connect(self._engine, _REQUEST_TIMEOUT_S)
+            self._cpus = int(self._connected.info()["NCPU"])
         return self._connected
-
-    def _tls(self) -> Any:
-        import docker
-
-        folder = self._engine.tls_folder
-        if folder is None:
-            return False
-        return docker.tls.TLSConfig(
-            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-            ca_cert=str(folder / "ca.pem"),
-            verify=True,
-        )
 
     def _settings(self, job: ContainerJob, name: str) -> dict[str, Any]:
         """Return what the engine is told, all of the hardening included."""
@@ -172,18 +221,14 @@ class DockerRunner:
             "nano_cpus": int(min(job.cpus, self._cpus) * 1e9),
             "init": True,
             "mounts": [
-                Mount(str(INPUT), str(self._as_engine_sees(job.input_folder)), type="bind", read_only=True),
-                Mount(str(OUTPUT), str(self._as_engine_sees(job.output_folder)), type="bind"),
+                Mount(str(INPUT), self._source(job.input_folder), type="bind", read_only=True),
+                Mount(str(OUTPUT), self._source(job.output_folder), type="bind"),
             ],
             "log_config": LogConfig(type="json-file", config={"max-size": "64m", "max-file": "2"}),
         }
 
-    def _as_engine_sees(self, folder: Path) -> PurePosixPath:
-        """Return a folder of this machine by the name it has on the engine's machine."""
-        for here, there in self._engine.path_map.items():
-            if folder.is_relative_to(here):
-                return PurePosixPath(there / folder.relative_to(here))
-        return PurePosixPath(folder)
+    def _source(self, folder: Path) -> str:
+        return str(as_engine_sees(folder, self._engine))
 
     @contextmanager
     def _told(self, subject: str) -> Iterator[None]:
@@ -200,96 +245,7 @@ class DockerRunner:
                 remedy="`phoenix doctor` looks at engine and images",
             ) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise InfrastructureError(
-                f"Docker engine {self._engine.url or os.environ.get('DOCKER_HOST') or 'of this machine'}",
-                f"does not answer: {error}",
-                remedy="start it (systemctl start docker, or make engine); `phoenix doctor` tells more",
-            ) from error
-
-
-def _follow(
-    container: Container, name: str, timeout_s: float, on_line: OnLine, should_stop: ShouldStop
-) -> ContainerEnd:
-    """Hand log lines on until the container ends, its time is up or somebody wants it stopped."""
-    began, deadline = datetime.now(UTC), time.monotonic() + timeout_s
-    reader = LogReader(container)
-    reader.start()
-    timed_out = stopped = False
-    heard = time.monotonic()
-    while True:
-        try:
-            line = reader.lines.get(timeout=_POLL_S)
-        except queue.Empty:
-            if time.monotonic() - heard > _QUIET_S:
-                if _state(container).get("Running") is not True:
-                    break
-                heard = time.monotonic()
-        else:
-            if line is None:
-                break
-            heard = time.monotonic()
-            on_line(line)
-        if not (timed_out or stopped):
-            timed_out, stopped = time.monotonic() > deadline, should_stop()
-            if timed_out or stopped:
-                _stop(container)
-    state = _final_state(container, deadline, should_stop)
-    for line in reader.missed():
-        on_line(line)
-    if not state:
-        return ContainerEnd(
-            name,
-            None,
-            began,
-            datetime.now(UTC),
-            timed_out=timed_out,
-            stopped=stopped,
-            lost=reader.problem or "the engine no longer answers or knows it",
-        )
-    return ContainerEnd(
-        name,
-        int(state["ExitCode"]),
-        _moment(state["StartedAt"], began),
-        _moment(state["FinishedAt"], datetime.now(UTC)),
-        bool(state["OOMKilled"]),
-        timed_out,
-        stopped,
-    )
-
-
-def _final_state(container: Container, deadline: float, should_stop: ShouldStop) -> dict[str, Any]:
-    """Return the state of an ended container; empty when the engine lost it.
-
-    The log may end a moment before the container does, or because only the log connection broke.
-    """
-    while state := _state(container):
-        if not state["Running"]:
-            return state
-        if time.monotonic() > deadline or should_stop():
-            _stop(container)
-        time.sleep(_POLL_S)
-    return {}
-
-
-def _state(container: Container) -> dict[str, Any]:
-    """Return what the engine says about a container; empty when it does not answer or does not know it."""
-    import docker
-    import requests
-
-    try:
-        container.reload()
-    except (docker.errors.DockerException, requests.exceptions.RequestException):
-        return {}
-    return dict(container.attrs["State"])
-
-
-def _stop(container: Container) -> None:
-    """Stop a container, politely first; one that is gone or whose engine is gone needs no more stopping."""
-    import docker
-    import requests
-
-    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
-        container.stop(timeout=_STOP_GRACE_S)
+            raise no_answer(self._engine, error) from error
 
 
 def _remove(container: Container) -> None:
@@ -299,14 +255,3 @@ def _remove(container: Container) -> None:
 
     with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
         container.remove(force=True, v=True)
-
-
-def _moment(text: str, otherwise: datetime) -> datetime:
-    """Read the engine's time, which has nanoseconds; the year 1 stands for `not yet`."""
-    try:
-        moment = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-        fraction = text[19:].rstrip("Z").lstrip(".")
-        moment = moment.replace(microsecond=int(fraction[:6].ljust(6, "0") or 0))
-    except ValueError:
-        return otherwise
-    return moment if moment.year > 1 else otherwise

@@ -14,7 +14,7 @@ from typing import Any
 from phoenix.execution.command import RECIPE_LOG
 from phoenix.execution.products import WrittenProduct
 from phoenix.execution.staging import Input
-from phoenix.execution.workfolder import WorkFolder, disk_trouble
+from phoenix.execution.workfolder import LINK_REFUSED, WorkFolder, disk_trouble
 from phoenix.model.ab import AssociationBlock
 from phoenix.model.outcome import Attempt
 from phoenix.model.product import Product
@@ -78,11 +78,11 @@ def prepare(work: WorkFolder, target: Path, products: Sequence[WrittenProduct], 
         ready.mkdir(parents=True)
         try:
             for product in products:
-                _move(work.output / product.name, ready / product.name)
+                _take(work.output / product.name, ready / product.name)
             log = work.output / RECIPE_LOG
             if log.is_file():
-                _move(log, ready / RECIPE_LOG)
-            _move(work.log, ready / work.log.name)
+                _take(log, ready / RECIPE_LOG)
+            _take(work.log, ready / work.log.name)
             verdict = record.as_json() | {
                 "products": [
                     {
@@ -113,9 +113,18 @@ def publish(ready: Path, target: Path, products: Sequence[WrittenProduct]) -> tu
     )
 
 
-def _move(source: Path, target: Path) -> None:
-    """Move a file, also to another file system, as a file of ours that all may read and none may change."""
-    shutil.move(source, target)
+def _take(source: Path, target: Path) -> None:
+    """Take a file over as one of ours that all may read and none may change.
+
+    A link where both lie on one file system, else a copy: the original stays, so that a process that takes
+    over from a lost one can publish again.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in LINK_REFUSED:
+            raise
+        shutil.copyfile(source, target)
     if os.geteuid() == 0:
         os.chown(target, os.getuid(), os.getgid())
     target.chmod(0o644)

@@ -14,6 +14,8 @@ from pathlib import Path
 from phoenix.errors import InfrastructureError
 
 _GB = 1e9
+#: Another file system, too many links, or the kernel protects links to foreign files: copy instead.
+LINK_REFUSED = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,7 @@ def place(source: Path, target: Path, user: tuple[int, int]) -> None:
             try:
                 os.link(real, target)
             except OSError as error:
-                # Another file system, too many links, or the kernel protects links to foreign files.
-                if error.errno not in {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP}:
+                if error.errno not in LINK_REFUSED:
                     raise
             else:
                 return

@@ -111,7 +111,14 @@ class RecipeOperator(BaseOperator):
         if len(self.lot) > 1:
             log.info("AB %d of %d: %s", self.lot.index(ab) + 1, len(self.lot), ab)
         try:
-            attempt = run_ab(batch.database, batch.configuration, self.release, ab, on_log_line=_log_line)
+            attempt = run_ab(
+                batch.database,
+                batch.configuration,
+                self.release,
+                ab,
+                on_log_line=_log_line,
+                should_stop=lambda: self._killed,
+            )
         except PhoenixError as error:
             log.error("%s", error)
             return _Ended(ab, "error", f"{ab}: {error}", isinstance(error, InfrastructureError))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from phoenix.model.product import Product
 from phoenix.store.tables import AbRow, AttemptRow, ProductRow
 
 LOST = "the process that ran this attempt was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An attempt that was begun and never ended."""
+
+    number: int
+    started_at: datetime
 
 
 class AttemptRepository:
@@ -40,16 +49,28 @@ class AttemptRepository:
         """
         return self._find(release, name, lock=False)
 
-    def begin(self, release: str, name: str, image: str, started_at: datetime) -> int:
+    def unfinished(self, release: str, name: str) -> Unfinished | None:
+        """Return the newest attempt if it never ended: its process was lost, its container perhaps not."""
+        rows = self._rows(self.find(release, name))
+        if not rows or rows[-1].ended_at is not None:
+            return None
+        return Unfinished(rows[-1].number, rows[-1].started_at)
+
+    def begin(self, release: str, name: str, image: str, started_at: datetime, not_adopted: str = "") -> int:
         """Add a new attempt and return its number, from 1.
 
         Attempts that never ended belong to processes that were lost; they end here as crashed.
+
+        Parameters
+        ----------
+        not_adopted : str
+            Why the newest of them could not be taken over.
         """
         row = self._find(release, name, lock=True)
         for earlier in self._rows(row):
             if earlier.ended_at is None:
                 earlier.ended_at, earlier.outcome = started_at, Outcome.CRASHED.value
-                earlier.findings = [LOST]
+                earlier.findings = [LOST, f"not taken over: {not_adopted}"] if not_adopted else [LOST]
         number = self._newest(row) + 1
         self._session.add(AttemptRow(ab_id=row.id, number=number, started_at=started_at, image=image))
         return number

@@ -11,6 +11,7 @@ import pytest
 from builders_execution import (
     KEY,
     NIGHT,
+    NOW,
     RELEASE,
     PretendedEngine,
     ab_row,
@@ -115,12 +116,17 @@ def test_a_failed_run_publishes_nothing_and_keeps_its_log(
         return 10
 
     attempt = run_ab(database, configuration, RELEASE, ab.name, runner=PretendedEngine(recipe))
-    assert attempt.findings == ("exit code 10 (data not found)", "ERROR in the log: Data not found")
+    assert "Data not found" in attempt.findings[0]
     assert not configuration.folders.products_of(ab).exists()
     kept = configuration.folders.attempt(ab, 1)
-    assert {path.name for path in kept.iterdir()} == {"recipe.log", "esorex.log", "verdict.json"}
+    assert {path.name for path in kept.iterdir()} == {
+        "recipe.log",
+        "esorex.log",
+        "verdict.json",
+        "order.json",
+    }
     row = ab_row(database, ab.name)
-    assert (row.outcome, row.reason, row.tree) == ("failed", "exit code 10 (data not found)", "source")
+    assert (row.outcome, row.reason, row.tree) == ("failed", attempt.findings[0], "source")
 
 
 def test_a_good_run_replaces_the_products_of_an_earlier_one(
@@ -189,28 +195,29 @@ def test_an_unknown_parameter_is_a_finding_of_the_ab(
 def test_an_attempt_of_a_lost_process_is_closed_by_the_next(
     database: Database, configuration: Configuration, ab: AssociationBlock
 ) -> None:
-    from datetime import UTC, datetime
-
     with database.transaction() as session:
-        AttemptRepository(session).begin(RELEASE, ab.name, "phoenix-uves", datetime.now(UTC))
+        AttemptRepository(session).begin(RELEASE, ab.name, "phoenix-uves", NOW)
     attempt = run_ab(database, configuration, RELEASE, ab.name, runner=PretendedEngine(master_bias))
     assert attempt.number == 2
     lost = history(database, ab)[0]
-    assert (lost.outcome, lost.findings) == (Outcome.CRASHED, (LOST,))
+    assert lost.outcome is Outcome.CRASHED
+    assert lost.findings == (LOST, "not taken over: its working folder is gone")
 
 
 def test_an_overtaken_attempt_publishes_nothing(
     database: Database, configuration: Configuration, ab: AssociationBlock
 ) -> None:
+    """The lock of the AB went with its connection, and another process began."""
+
     def overtaken(job: ContainerJob, on_line: OnLine) -> int:
-        run_ab(database, configuration, RELEASE, ab.name, runner=PretendedEngine(master_bias))
+        with database.transaction() as session:
+            AttemptRepository(session).begin(RELEASE, ab.name, "phoenix-uves", NOW)
         return master_bias(job, on_line)
 
     with pytest.raises(InfrastructureError, match="overtaken"):
         run_ab(database, configuration, RELEASE, ab.name, runner=PretendedEngine(overtaken))
-    assert ab_row(database, ab.name).outcome == "ok"
-    record = json.loads((configuration.folders.products_of(ab) / "verdict.json").read_text())
-    assert record["attempt"] == 2
+    assert ab_row(database, ab.name).outcome is None
+    assert not configuration.folders.products_of(ab).exists()
 
 
 def test_an_interrupted_attempt_is_recorded(

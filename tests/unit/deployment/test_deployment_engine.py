@@ -12,11 +12,12 @@ import pytest
 
 from phoenix.config.site import Engine
 from phoenix.deployment import engine as engine_module
-from phoenix.deployment.engine import connect, ensure_engine, start_daemon, stop_containers, stop_engine
+from phoenix.deployment.engine import ensure_engine, start_daemon, stop_containers, stop_engine
 from phoenix.deployment.images import ensure_images
 from phoenix.deployment.installation import Installation
 from phoenix.errors import InfrastructureError
 from phoenix.execution.container import LABEL_AB
+from phoenix.execution.engine_connection import connect
 
 IMAGE = "phoenix-uves"
 
