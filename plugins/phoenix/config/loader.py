@@ -96,9 +96,13 @@ class Configuration:
         listed = self._listed_host()
         return listed.engine if listed else self.site.engine
 
+    @property
+    def host_name(self) -> str:
+        """Name of this machine among ``hosts``: ``PHOENIX_HOST``, else what it calls itself."""
+        return os.environ.get("PHOENIX_HOST") or socket.gethostname().partition(".")[0]
+
     def _listed_host(self) -> ProcessingHost | None:
-        name = os.environ.get("PHOENIX_HOST") or socket.gethostname().partition(".")[0]
-        return self.site.hosts.get(name)
+        return self.site.hosts.get(self.host_name)
 
     @property
     def ui_url(self) -> str:
