@@ -18,7 +18,7 @@ from phoenix.execution.docker_engine import recipe_user
 from phoenix.execution.pipeline import recipe_facts
 from phoenix.execution.products import WrittenProduct, read_products
 from phoenix.execution.publish import VERDICT, RunRecord
-from phoenix.execution.recipe_log import LogLine, Severity, parse_line
+from phoenix.execution.recipe_log import KeptLines, LogLine
 from phoenix.execution.staging import (
     Classifier,
     Input,
@@ -34,9 +34,6 @@ from phoenix.execution.workfolder import WorkFolder, disk_room, disk_trouble, re
 from phoenix.model.ab import AssociationBlock
 from phoenix.model.outcome import Attempt, Outcome
 from phoenix.store.files import write_atomically
-
-#: Messages kept of a log for the verdict; the log file holds them all.
-_MAX_MESSAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: 
                 checked.outcome,
                 order.started_at,
                 datetime.now(UTC),
-                image=workshop.instrument.pipeline.image,
+                image=workshop.instrument.pipeline_of(order.ab.recipe).image,
                 findings=checked.findings,
             )
         )
@@ -197,7 +194,7 @@ def _terms(
     order: Order, workshop: Workshop, inputs: Sequence[Input], should_stop: ShouldStop
 ) -> tuple[Terms, str]:
     """Return what decides about the products, and the version the pipeline tells of itself."""
-    ab, pipeline = order.ab, workshop.instrument.pipeline
+    ab, pipeline = order.ab, workshop.instrument.pipeline_of(order.ab.recipe)
     recipe = workshop.recipe(ab.recipe)
     image_id = workshop.runner.image_id(pipeline.image)
     facts = recipe_facts(workshop.runner, image_id, ab.recipe, workshop.pipelines, should_stop)
@@ -254,7 +251,7 @@ def _attend(
         exit_code=end.exit_code,
         cpu_s=usage.cpu_s,
         memory_peak_mb=usage.memory_peak_mb,
-        image=workshop.instrument.pipeline.image,
+        image=workshop.instrument.pipeline_of(order.ab.recipe).image,
         image_digest=commission.terms.image_id,
         pipeline_version=commission.pipeline_version,
         container=end.name,
@@ -273,7 +270,7 @@ def _follow_logged(
     A log a lost process left is written anew, from the engine's, which is whole; only lines it did not have
     are handed on.
     """
-    messages: list[LogLine] = []
+    kept = KeptLines()
     with disk_trouble(work.log):
         known = _whole_lines(work.log)
         # Line by line on disk, so that the log is there even when this process is killed.
@@ -285,10 +282,7 @@ def _follow_logged(
         count += 1
         with disk_trouble(work.log):
             log.write(f"{line}\n")
-        message = parse_line(line)
-        grave = message is not None and message.severity in {Severity.ERROR, Severity.WARNING}
-        if message and grave and len(messages) < _MAX_MESSAGES:
-            messages.append(message)
+        kept.take(line)
         if count > known:
             on_line(line)
 
@@ -297,7 +291,7 @@ def _follow_logged(
     finally:
         with disk_trouble(work.log):
             log.close()
-    return end, messages
+    return end, kept.lines
 
 
 def _whole_lines(log: Path) -> int:

@@ -10,11 +10,14 @@ from enum import StrEnum
 
 from phoenix.config.instrument import Grave, Harmless
 
-#: ``[WARNING] SciRed:   text`` on the terminal; colours and a thread id may stand around it.
-_LINE = re.compile(r"\s*\[\s*(ERROR|WARNING|INFO|DEBUG)\s*\]\s*([^:\s]*)\s*:\s*(?:\[tid=\d+\]\s*)?(.*)")
+#: ``[WARNING] SciRed:   text``; MUSE puts the time before it and a thread id before the text.
+_LINE = re.compile(
+    r"\s*(?:\d\d:\d\d:\d\d\s*)?\[\s*(ERROR|WARNING|INFO|DEBUG)\s*\]\s*([^:\s]*)\s*:\s*(?:\[tid=\d+\]\s*)?(.*)"
+)
 #: Messages of CPL and esorex that say only that something failed, or where in their source.
 _SAYS_NOTHING = re.compile(
-    r"Execution of recipe .* failed.*|Recipe status at \d+|Dumping all \d+ error.*|\S+\.c:\d+|\W*"
+    r"Execution of recipe .* failed.*|Recipe status at \d+|No error\(s\) to dump|Dumping all \d+ error.*"
+    r"|\S+\.c:\d+|\W*"
 )
 #: ``[1/4] 'Data not found: No such frame' (10) at uves_find_frame:uves_utils_wrappers.c:1798``
 _DUMPED = re.compile(r"\[\d+/\d+\] '(.*)' \(\d+\) at \S+")
@@ -45,6 +48,39 @@ def parse_line(line: str) -> LogLine | None:
     return LogLine(Severity(match[1]), match[2], match[3].strip()) if match else None
 
 
+class KeptLines:
+    """The lines of a log that tell on the recipe: errors, warnings, and what it said before its first error.
+
+    GIRAFFE tells why it gives up as information, before an error that says only that it did.
+
+    Parameters
+    ----------
+    at_most
+        A recipe must not fill our memory; the log file holds all lines.
+    """
+
+    def __init__(self, at_most: int = 10_000) -> None:
+        self.lines: list[LogLine] = []
+        self._at_most = at_most
+        self._said: LogLine | None = None
+        self._failed = False
+
+    def take(self, line: str) -> None:
+        """Take a line of the log."""
+        message = parse_line(line)
+        if message is None or message.severity is Severity.DEBUG:
+            return
+        if message.severity is Severity.INFO:
+            self._said = message
+            return
+        if message.severity is Severity.ERROR and not self._failed:
+            self._failed = True
+            if self._said is not None:
+                self.lines.append(self._said)
+        if len(self.lines) < self._at_most:
+            self.lines.append(message)
+
+
 def outside_harmless(
     lines: Iterable[LogLine], severity: Severity, harmless: Sequence[Harmless]
 ) -> list[LogLine]:
@@ -69,7 +105,7 @@ def grave_lines(lines: Iterable[LogLine], grave: Sequence[Grave]) -> list[tuple[
 
 
 def telling(lines: Sequence[LogLine]) -> list[LogLine]:
-    """Return the messages that say what went wrong, each once; all of them when none does.
+    """Return the messages that say what went wrong, each once.
 
     CPL tells an error several times: as it happens, as a dump of what led to it, and that it happened.
     """
@@ -79,7 +115,7 @@ def telling(lines: Sequence[LogLine]) -> list[LogLine]:
         text = dumped[1] if dumped else line.text
         if not _SAYS_NOTHING.fullmatch(text):
             said.setdefault(text, LogLine(line.severity, line.source, text))
-    return list(said.values()) or list(lines)
+    return list(said.values())
 
 
 def summarized(lines: Sequence[LogLine], at_most: int = 5) -> list[str]:

@@ -10,10 +10,12 @@ from phoenix.execution.products import WrittenProduct
 from phoenix.execution.staging import Input
 from phoenix.model.frame import Value
 
-_CALIBRATION = re.compile(r"PRO\.REC\d+\.CAL\d+\.CATG")
+_CALIBRATION = re.compile(r"CAL\d+\.CATG")
+_RECIPE = re.compile(r"PRO\.REC(\d+)\.ID")
 
 
 def wrong_calibrations(
+    recipe: str,
     products: Sequence[WrittenProduct],
     inputs: Sequence[Input],
     unrecorded: Iterable[Unrecorded],
@@ -25,6 +27,8 @@ def wrong_calibrations(
 
     Parameters
     ----------
+    recipe
+        The one that ran: products of MUSE keep the records of the recipes before it.
     products
         Those the AB expects: others may hand on the header of an input (the resampled flat of UVES names the
         bias of its master flat).
@@ -44,7 +48,7 @@ def wrong_calibrations(
     used: dict[str, set[str]] = {}
     for product in products:
         if not product.problem:
-            for tag, fingerprint in _named(product.keywords):
+            for tag, fingerprint in _named(recipe, product.keywords):
                 used.setdefault(tag, set()).add(fingerprint)
     patterns = [re.compile(entry.pattern) for entry in unrecorded]
     for tag, fingerprints in given.items():
@@ -57,8 +61,14 @@ def wrong_calibrations(
         yield f"calibration {tag} is named by products, but was not given"
 
 
-def _named(keywords: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """Give tag and DATAMD5 (or empty) of each calibration a product header names."""
+def _named(recipe: str, keywords: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    """Give tag and DATAMD5 (or empty) of each calibration a product header says this recipe took."""
+    records = [
+        int(match[1])
+        for key, name in keywords.items()
+        if name == recipe and (match := _RECIPE.fullmatch(key)) is not None
+    ]
+    record = f"PRO.REC{max(records, default=1)}."
     for key, tag in keywords.items():
-        if _CALIBRATION.fullmatch(key):
+        if key.startswith(record) and _CALIBRATION.fullmatch(key.removeprefix(record)):
             yield str(tag), str(keywords.get(f"{key.removesuffix('CATG')}DATAMD5", ""))

@@ -137,6 +137,7 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
         )
     )
     named = wrong_calibrations(
+        ab.recipe,
         [product for product in products if product.pro_catg in ab.expected],
         evidence.inputs,
         instrument.unrecorded,
@@ -144,7 +145,10 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
     )
     ruinous = grave_lines(evidence.lines, instrument.grave)
     grave = (
-        *(f"ERROR in the log though the exit code is 0: {text}" for text in summarized(telling(errors))),
+        *(
+            f"ERROR in the log though the exit code is 0: {text}"
+            for text in summarized(telling(errors) or errors)
+        ),
         *dict.fromkeys(f"WARNING in the log: {line.text} ({reason})" for line, reason in ruinous),
         *_lacking(expected, evidence.listing),
         *_broken(products),
@@ -172,7 +176,8 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
 
 def _how_it_ended(evidence: Evidence, recipe: str, errors: Sequence[LogLine]) -> Judgement | None:
     """Judge runs that did not come to their own good end; None when the exit code is 0."""
-    said = tuple(f"{recipe} says: {text}" for text in summarized(telling(errors)))
+    words = telling(errors) or [line for line in evidence.lines if line.severity is Severity.INFO] or errors
+    said = tuple(f"{recipe} says: {text}" for text in summarized(words))
     outcome, finding = _end(evidence, errors)
     if outcome is None:
         return None

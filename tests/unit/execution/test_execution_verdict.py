@@ -159,8 +159,8 @@ def test_partial_products_after_an_error_are_not_used() -> None:
     )
     assert verdict.outcome is Outcome.FAILED
     assert verdict.findings == (
+        "uves_obs_scired says: Could not add flux-calibrated science spectrum",
         "exit code 14 (illegal input)",
-        "ERROR in the log: Could not add flux-calibrated science spectrum",
     )
 
 
