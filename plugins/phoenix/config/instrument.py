@@ -129,6 +129,13 @@ class MemoryModel(Strict):
         return self
 
 
+class Pipeline(Strict):
+    """The image the recipes run in."""
+
+    image: str = Field(description="image name with tag or digest")
+    identity: str = Field(description="what PRO.REC1.PIPE.ID starts with, e.g. uves/")
+
+
 class Recipe(Strict):
     """Resources and checks of one recipe."""
 
@@ -139,6 +146,7 @@ class Recipe(Strict):
     )
     cpus: float = Field(default=1.0, gt=0)
     timeout: Duration
+    pipeline: Pipeline | None = Field(default=None, description="if not the instrument's")
     parameters: dict[str, Value] = {}
     needs_keywords: tuple[str, ...] = Field(
         default=(),
@@ -161,13 +169,6 @@ class Recipe(Strict):
         return self.memory.base_gb + self.memory.per_input_gb + rows / 2**30
 
 
-class Pipeline(Strict):
-    """The image the recipes run in."""
-
-    image: str = Field(description="image name with tag or digest")
-    identity: str = Field(description="what PRO.REC1.PIPE.ID starts with, e.g. uves/")
-
-
 class Instrument(Strict):
     """An instrument: data first; a module only where data cannot say it."""
 
@@ -182,3 +183,8 @@ class Instrument(Strict):
     unrecorded: tuple[Unrecorded, ...] = ()
     recipes: dict[str, Recipe]
     default_release: str = Field(description="the release its DAG processes")
+
+    def pipeline_of(self, recipe: str) -> Pipeline:
+        """Return the pipeline a recipe runs in: its own, else the instrument's."""
+        configured = self.recipes.get(recipe)
+        return configured.pipeline if configured and configured.pipeline else self.pipeline
