@@ -12,9 +12,10 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from phoenix.chain.resources import memory_gb, policy, producers_of, room_on_host, too_large
 from phoenix.config.loader import Configuration
 from phoenix.config.rules import Rules
-from phoenix.errors import ConfigError, InfrastructureError, PhoenixError, UsageError
+from phoenix.errors import InfrastructureError, PhoenixError, UsageError
 from phoenix.execution.attempt import (
     Order,
     Run,
@@ -28,7 +29,7 @@ from phoenix.execution.attempt import (
 from phoenix.execution.container import ContainerRunner
 from phoenix.execution.docker_engine import DockerRunner
 from phoenix.execution.publish import VERDICT, RunRecord, prepare, publish
-from phoenix.execution.retry import RetryPolicy, memory_for
+from phoenix.execution.retry import memory_for
 from phoenix.execution.staging import Producer
 from phoenix.execution.workfolder import WorkFolder
 from phoenix.headers.classify import classify
@@ -52,6 +53,7 @@ def run_ab(
     on_log_line: Callable[[str], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     runner: ContainerRunner | None = None,
+    within_gb: float | None = None,
 ) -> Attempt:
     """Run one AB once; one that is done already is left alone and its last attempt returned.
 
@@ -62,7 +64,9 @@ def run_ab(
     should_stop : callable
         Asked several times a second; True stops the container.
     runner : ContainerRunner, optional
-        Default: the site's Docker engine.
+        Default: the Docker engine of this host.
+    within_gb : float, optional
+        Most memory an attempt may get, if that is less than the host has.
 
     Raises
     ------
@@ -74,7 +78,8 @@ def run_ab(
         If the AB's text was changed by hand since it was recorded.
     """
     with nullcontext(runner) if runner else _docker(configuration) as engine:
-        return AbExecution(database, configuration, release, ab_name, engine).run(on_log_line, should_stop)
+        execution = AbExecution(database, configuration, release, ab_name, engine, within_gb)
+        return execution.run(on_log_line, should_stop)
 
 
 def stop_ab(configuration: Configuration, release: str, ab_name: str) -> int:
@@ -84,25 +89,7 @@ def stop_ab(configuration: Configuration, release: str, ab_name: str) -> int:
 
 
 def _docker(configuration: Configuration) -> DockerRunner:
-    return DockerRunner(configuration.site.engine, str(configuration.root))
-
-
-def retry_policy(configuration: Configuration, instrument: str, recipe: str) -> RetryPolicy:
-    """Return how often, and with how much memory, an AB of a recipe may be tried on this host.
-
-    Raises
-    ------
-    ConfigError
-        If the instrument does not configure the recipe.
-    """
-    configured = configuration.instrument(instrument).recipes.get(recipe)
-    if configured is None:
-        raise ConfigError(
-            f"instruments/{instrument.lower()}.yaml, field recipes",
-            f"{recipe} is not there",
-            remedy="add it",
-        )
-    return RetryPolicy(memory_gb=configured.memory_gb, memory_cap_gb=configuration.site.host.memory_gb)
+    return DockerRunner(configuration.engine, str(configuration.root))
 
 
 class AbExecution:
@@ -115,6 +102,7 @@ class AbExecution:
         release: str,
         ab_name: str,
         runner: ContainerRunner,
+        within_gb: float | None = None,
     ) -> None:
         self._database = database
         self._configuration = configuration
@@ -123,6 +111,7 @@ class AbExecution:
         self._release = release
         self._name = ab_name
         self._runner = runner
+        self._within_gb = within_gb
 
     def run(self, on_line: Callable[[str], None], should_stop: Callable[[], bool]) -> Attempt:
         """Run the AB unless it is done; see `run_ab`."""
@@ -131,19 +120,33 @@ class AbExecution:
             if done is not None:
                 self._clear_away(ab, done.number)
                 return done
-            workshop = self._workshop(ab)
-            order = self._unfinished(ab, sha256)
-            why_not = ""
-            if order is not None:
-                why_not = objection(order, workshop, should_stop)
-                if not why_not:
-                    log.warning("attempt %d lost its process and is taken over", order.number)
-                    return self._run(order, partial(resume_attempt, order, workshop, on_line, should_stop))
-                log.warning("attempt %d lost its process: %s; another is begun", order.number, why_not)
-                self._runner.stop(self._release, self._name)
-                WorkFolder(order.folder).drop_data()
-            order = self._begin(ab, sha256, why_not)
-            return self._run(order, partial(run_attempt, order, workshop, on_line, should_stop))
+            with room_on_host(self._configuration, ab, self._memory_gb(ab), should_stop):
+                return self._attempt(ab, sha256, on_line, should_stop)
+
+    def _attempt(
+        self,
+        ab: AssociationBlock,
+        sha256: str,
+        on_line: Callable[[str], None],
+        should_stop: Callable[[], bool],
+    ) -> Attempt:
+        """Take over an attempt that lost its process, or begin another."""
+        workshop = self._workshop(ab)
+        order = self._unfinished(ab, sha256)
+        why_not = ""
+        if order is not None:
+            why_not = objection(order, workshop, should_stop)
+            if not why_not:
+                log.warning("attempt %d lost its process and is taken over", order.number)
+                return self._run(order, partial(resume_attempt, order, workshop, on_line, should_stop))
+            log.warning("attempt %d lost its process: %s; another is begun", order.number, why_not)
+            self._runner.stop(self._release, self._name)
+            WorkFolder(order.folder).drop_data()
+        order = self._begin(ab, sha256, why_not)
+        if why_not := too_large(self._configuration, ab, memory_gb(self._configuration, ab, order.producers)):
+            image = workshop.instrument.pipeline_of(ab.recipe).image
+            return self._end(order, lost_attempt(order, image, Outcome.UNPROCESSABLE, why_not))
+        return self._run(order, partial(run_attempt, order, workshop, on_line, should_stop))
 
     def _run(self, order: Order, work: Callable[[], Run]) -> Attempt:
         """Do the work of an attempt and record how it ended, whatever happens."""
@@ -192,7 +195,7 @@ class AbExecution:
             rules=rules,
             classify=lambda header: _class_by_rules(header, rules),
             pipelines=self._folders.work / ".pipelines",
-            min_free_disk_gb=self._configuration.site.host.min_free_disk_gb,
+            min_free_disk_gb=self._configuration.host.min_free_disk_gb,
         )
 
     def _unfinished(self, ab: AssociationBlock, sha256: str) -> Order | None:
@@ -213,12 +216,7 @@ class AbExecution:
     def _order(
         self, session: Session, ab: AssociationBlock, sha256: str, number: int, started_at: datetime
     ) -> Order:
-        attempts = AttemptRepository(session)
-        producers = {
-            name: Producer(name, outcome, attempts.products(self._release, name))
-            for name, outcome in attempts.outcomes(self._release, ab.waits_for).items()
-        }
-        policy = retry_policy(self._configuration, ab.instrument, ab.recipe)
+        producers = producers_of(session, self._release, ab)
         return Order(
             ab=ab,
             ab_sha256=sha256,
@@ -226,8 +224,20 @@ class AbExecution:
             started_at=started_at,
             folder=self._folders.attempt(ab, number),
             producers=producers,
-            memory_gb=memory_for(attempts.history(self._release, self._name), policy),
+            memory_gb=self._next_memory_gb(session, ab, producers),
         )
+
+    def _memory_gb(self, ab: AssociationBlock) -> float:
+        with self._database.transaction() as session:
+            return self._next_memory_gb(session, ab, producers_of(session, self._release, ab))
+
+    def _next_memory_gb(
+        self, session: Session, ab: AssociationBlock, producers: Mapping[str, Producer]
+    ) -> float:
+        """Return the memory of the next attempt: by inputs and history, within what there is."""
+        first_gb = memory_gb(self._configuration, ab, producers)
+        history = AttemptRepository(session).history(self._release, self._name)
+        return memory_for(history, policy(self._configuration, self._release, first_gb, self._within_gb))
 
     def _publish(self, order: Order, run: Run) -> Attempt:
         """Make products, final text and database rows visible together, if no newer attempt was begun."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from phoenix.store.database import Database
     from phoenix.store.tables import AbRow
 
 
@@ -88,6 +89,20 @@ def policy(
     return RetryPolicy(memory_gb=first_gb, memory_cap_gb=min(within_gb or largest, largest))
 
 
+def policy_of(
+    database: Database,
+    configuration: Configuration,
+    release: str,
+    ab_name: str,
+    within_gb: float | None = None,
+) -> RetryPolicy:
+    """Return the `policy` of an AB we know the name of."""
+    with database.transaction() as session:
+        row = AttemptRepository(session).find(release, ab_name)
+        first_gb = memory_of_row(session, configuration, row)
+    return policy(configuration, release, first_gb, within_gb)
+
+
 def too_large(configuration: Configuration, ab: AssociationBlock, needs_gb: float) -> str:
     """Return why no host can run an AB; empty when one can."""
     queue = serving(configuration.site, configuration.release(ab.release))
@@ -116,7 +131,7 @@ def _rows(
     """Give the rows of each input that counts; None for those that are not there."""
     inputs = resolve(ab, producers)
     if isinstance(inputs, Refusal):  # it will not start; for the record it needs what typical inputs need
-        tags = [entry.tag for entry in (*ab.raws, *ab.mcalibs)]
+        tags = [entry.tag for entry in (*ab.raws, *ab.inputs, *ab.mcalibs)]
         yield from (None for tag in tags if re.fullmatch(model.of, tag))
         return
     for entry in inputs:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from phoenix.chain.execute import retry_policy, run_ab
+from phoenix.chain.execute import run_ab
+from phoenix.chain.resources import policy_of
 from phoenix.config.loader import Configuration
 from phoenix.execution.container import ContainerRunner
 from phoenix.execution.retry import next_try
 from phoenix.model.outcome import Attempt
-from phoenix.store.attempts import AttemptRepository
 from phoenix.store.database import Database
 
 
@@ -25,9 +25,7 @@ def run_with_retries(
 
     Parameters and errors are those of :func:`phoenix.chain.execute.run_ab`.
     """
-    with database.transaction() as session:
-        row = AttemptRepository(session).find(release, ab_name)
-    policy = retry_policy(configuration, row.instrument, row.recipe)
+    policy = policy_of(database, configuration, release, ab_name)
     tried: list[Attempt] = []
     while next_try(tried, policy) is not None and not (tried and should_stop()):
         tried.append(

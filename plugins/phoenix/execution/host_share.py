@@ -1,8 +1,9 @@
 """Memory and cores of a host, shared by all processes that run recipes on it.
 
-Airflow's pool lets tasks begin only where there is room, but knows neither which of several hosts a task comes to
-nor what the command line runs. What counts is decided here, on the host: each recipe locks as many bytes of one file as
-it takes MB, and waits until they are free. Locks go with the process that holds them, however it ends.
+Airflow's pool lets tasks begin only where there is room, but knows neither which of several hosts a task
+comes to nor what the command line runs. What counts is decided here, on the host: each recipe locks as many
+bytes of one file as it takes MB, and waits until they are free. Locks go with the process that holds them,
+however it ends.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ def estimate_gb(recipe: Recipe, rows_of_inputs: Iterable[int | None]) -> float:
     Parameters
     ----------
     recipe : Recipe
-        Its ``memory_gb``, or its ``memory``: base + inputs * per_input + bytes_per_row * rows. 66 bytes per row of
-        the pixel tables was measured for MUSE.
+        Its ``memory_gb``, or its ``memory``: base + inputs * per_input + bytes_per_row * rows. Measured for
+        MUSE: 66 bytes per row of the pixel tables.
     rows_of_inputs : iterable of int or None
         Rows of each input that counts; None for one that is not there yet, which has ``typical_rows``.
     """

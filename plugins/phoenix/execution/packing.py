@@ -1,7 +1,7 @@
 """ABs into lots, so that Airflow's own cost stays small beside the recipes'.
 
-A task instance costs about a second of a slot. Beside recipes of a minute that is nothing and each AB is a lot of
-its own, with its own log, retry and colour; beside recipes of a second it is half of all.
+A task instance costs about a second of a slot. Beside recipes of a minute that is nothing, and each AB is a
+lot of its own, with its own log, retry and colour; beside recipes of a second it is half of all.
 """
 
 from __future__ import annotations
