@@ -59,10 +59,10 @@ class CommandLine:
 
 def run(pipeline: Pipeline, arguments: Sequence[str]) -> int:
     """Do what a command line asks; return the exit code."""
-    say(f"\n     ***** {pipeline.identity}: recipes with the contract of {_PROGRAM} *****\n")
     messages = Messages(_PROGRAM)
     if pipeline.notice:
         messages.info(pipeline.notice)
+    say(f"\n     ***** {pipeline.identity}: recipes with the contract of {_PROGRAM} *****\n")
     try:
         line = parse(arguments)
         if "version" in line.options:
@@ -167,8 +167,8 @@ def _execute(pipeline: Pipeline, recipe: Recipe, line: CommandLine) -> int:
     output = Path(line.options.get("output-dir", _FOLDER_HERE))
     with _log(line) as log:
         messages = Messages(recipe.name, log)
-        if log is not None and pipeline.notice:
-            log.write(f"{pipeline.notice}\n")
+        if pipeline.notice:
+            messages.info(pipeline.notice)
         try:
             with _warnings_told(messages):
                 products = _reduce(pipeline, recipe, line, messages, output)

@@ -30,6 +30,7 @@ _NOT_INHERITED = re.compile(
     r"|WCSAXES|WCSNAME|C(TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d+|(CD|PC)\d+_\d+|BUNIT"
 )
 _CARD_LENGTH = 80
+_MOST_RECORDS = 20
 
 
 def complete_header(
@@ -50,7 +51,7 @@ def complete_header(
         if f"ESO {keyword}" not in header or keyword in {"PRO CATG", "PRO DID"}:
             header[f"HIERARCH ESO {keyword}"] = value
     header["LONGSTRN"] = ("OGIP 1.0", "Long texts go on in CONTINUE cards")
-    for card in _of_recipe(used, recipe, values, pipeline):
+    for card in (*_of_recipe(used, recipe, values, pipeline), *_of_earlier_recipes(used)):
         header.append(card, end=True)
 
 
@@ -95,6 +96,22 @@ def _of_recipe(
     for number, parameter in enumerate(values.declared, 1):
         yield text_card(f"{_REC} PARAM{number} NAME", parameter.name)
         yield text_card(f"{_REC} PARAM{number} VALUE", as_text(values[parameter.name]))
+
+
+def _of_earlier_recipes(used: Iterable[Frame]) -> Iterator[Card]:
+    """Give names and pipelines of the recipes that made the inputs.
+
+    A product of products keeps who made those: it would else hide that one came from a stand-in.
+    """
+    earlier = dict.fromkeys(
+        (str(header.get(f"ESO PRO REC{number} ID", "")), str(header[f"ESO PRO REC{number} PIPE ID"]))
+        for header in map(_primary_header, used)
+        for number in range(1, _MOST_RECORDS + 1)
+        if f"ESO PRO REC{number} PIPE ID" in header
+    )
+    for number, (recipe, pipeline) in enumerate(earlier, 2):
+        yield text_card(f"HIERARCH ESO PRO REC{number} ID", recipe)
+        yield text_card(f"HIERARCH ESO PRO REC{number} PIPE ID", pipeline)
 
 
 def text_card(keyword: str, value: str) -> Card:
