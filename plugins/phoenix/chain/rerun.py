@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from threading import Event
 
@@ -73,6 +73,11 @@ class RerunPlan:
     excluded: tuple[str, ...]
     slots: int
 
+    def of_undone(self) -> RerunPlan:
+        """Return the plan without what has products."""
+        undone = tuple(s for s in self.steps if not (s.outcome and Outcome(s.outcome).succeeded))
+        return replace(self, steps=undone)
+
     @property
     def keys(self) -> list[str]:
         """The batches the ABs belong to."""
@@ -83,7 +88,7 @@ class RerunPlan:
         """Least wall time: the longest chain of ABs, or the work of all shared by the slots."""
         ends: dict[str, float] = {}
         for step in self.steps:
-            begins = max((ends[name] for name in step.after), default=0.0)
+            begins = max((ends.get(name, 0.0) for name in step.after), default=0.0)
             ends[step.name] = begins + (step.expected_s or 0.0)
         work = sum(step.expected_s or 0.0 for step in self.steps)
         return max([work / self.slots, *ends.values()])
