@@ -1,28 +1,25 @@
-"""Makes the ABs of a batch by the rules, and compares stored ones with what the rules would make now."""
+"""Makes the ABs of a batch from their sources, and compares them with what the sources would give now."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from phoenix.association.cascade import downstream, waits
-from phoenix.association.engine import AssociatedBlock, Associations, associate
-from phoenix.association.explain import explanation
+from phoenix.association.cascade import downstream
 from phoenix.association.grouping import LeftOut
+from phoenix.chain.sources.batch import BatchFrames, nights_of
+from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
+from phoenix.chain.sources.switch import Sources
 from phoenix.config.loader import Configuration
-from phoenix.config.rules import Rules
 from phoenix.errors import AssociationError, PhoenixError, UsageError
-from phoenix.model.ab import Completeness, Tree
+from phoenix.model.ab import AssociationBlock, Completeness, Tree
 from phoenix.model.ab_text import content_sha256, write
-from phoenix.model.batch import BatchKey
-from phoenix.model.frame import Frame, FrameKind, night_begins
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import WITHDRAWN, AbRepository, AbState, Change
-from phoenix.store.bad_masters import BadMasterRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
-from phoenix.store.frames import FrameCatalogue
 
 
 @dataclass(slots=True)
@@ -38,18 +35,24 @@ class NightCreation:
     left_out
         Raw frames that are in no AB.
     withdrawn
-        ABs the rules no longer give.
+        ABs the source no longer gives.
     errors
         ABs that could not be made; the others were.
+    source
+        Where the ABs come from.
+    notes
+        What was noticed and hinders nothing.
     """
 
     night: str
+    source: SourceName = SourceName.CREATED
     changes: dict[str, Change] = field(default_factory=dict)
     incomplete: dict[str, str] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     withdrawn: list[str] = field(default_factory=list)
     errors: list[PhoenixError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         counts = [
@@ -61,7 +64,8 @@ class NightCreation:
             (len(self.left_out), "frames left out"),
             (len(self.errors), "errors"),
         ]
-        return ", ".join(f"{count} {word}" for count, word in counts if count) or "no ABs"
+        told = ", ".join(f"{count} {word}" for count, word in counts if count) or "no ABs"
+        return told if self.source is SourceName.CREATED else f"{told} ({self.source})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +100,49 @@ def create_abs(
     release: str,
     key: str,
     nights: Collection[str] | None = None,
+    *,
+    source: SourceName | None = None,
+    associations: Path | None = None,
 ) -> Creation:
     """Make the ABs of a batch, or of some of its nights, and store them with their reasons.
 
-    All nights of the batch are associated, so that a night can take masters its neighbours will make; only
-    the nights asked for are stored. One bad AB or night stops no other: errors are in the result, and noted
-    as problems of the batch. Doing it again changes nothing that is as it should be.
+    The release says for each night whether its ABs are taken from stored trees or made. All nights of the
+    batch are associated, so that a night can take masters its neighbours will make; only the nights asked for
+    are stored. One bad AB or night stops no other: errors are in the result, and noted as problems of the
+    batch. Doing it again changes nothing that is as it should be.
+
+    Parameters
+    ----------
+    source : SourceName, optional
+        The source of all nights, whatever the release says.
+    associations : Path, optional
+        The folder of calSelector's association files; default: the site's.
 
     Raises
     ------
     UsageError
         If the batch was never opened, or a night is not one of it.
     ConfigError
-        If the rules or the instrument's configuration are wrong.
+        If the rules or the instrument's configuration are wrong, or a stored tree is not there.
     InfrastructureError
         If disk or database fail.
     """
-    found = _associated(database, configuration, release, key)
     wanted = _wanted_nights(configuration, release, key, nights)
-    rules = configuration.rules(configuration.release(release).instrument)
+    sources = Sources(BatchFrames(database, configuration, release, key), source, associations)
+    found = sources.blocks(wanted)
     trees = AbTrees(configuration.folders)
     with database.transaction() as session:
         batch_id = BatchRepository(session).find(release, key).id
     result = []
     for night in wanted:
         with database.transaction() as session:
-            created = _store_night(AbRepository(session, trees), trees, batch_id, night, found, rules)
+            abs_ = AbRepository(session, trees)
+            created = _store_night(abs_, trees, batch_id, night, sources.of(night), found)
         trees.save_left_out(release, night, [_plain(out) for out in created.left_out])
         if created.changes or created.left_out or created.errors or created.withdrawn:
             result.append(created)
     with database.transaction() as session:
-        again = _pending_again(AbRepository(session, trees), release, found, result)
+        again = _pending_again(AbRepository(session, trees), release, batch_id, result)
         problems = [str(error) for created in result for error in created.errors]
         if problems:
             BatchRepository(session).note_problems(release, key, problems)
@@ -135,7 +151,7 @@ def create_abs(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An AB that is not what the rules would make now.
+    """An AB that is not what its source would give now.
 
     Attributes
     ----------
@@ -152,14 +168,15 @@ class Difference:
 
 
 def verify_abs(database: Database, configuration: Configuration, release: str, key: str) -> list[Difference]:
-    """Associate a batch again, without storing anything, and tell where the stored ABs differ.
+    """Ask the sources of a batch again, without storing anything, and tell where the ABs of the batch differ.
 
     Raises
     ------
     UsageError
         If the batch was never opened.
     """
-    blocks = {block.ab.name: block.ab for block in _associated(database, configuration, release, key).blocks}
+    batch = BatchFrames(database, configuration, release, key)
+    blocks = {block.ab.name: block.ab for block in Sources(batch).blocks(batch.nights).blocks}
     trees = AbTrees(configuration.folders)
     with database.transaction() as session:
         abs_ = AbRepository(session, trees)
@@ -180,51 +197,15 @@ def verify_abs(database: Database, configuration: Configuration, release: str, k
 def _difference(trees: AbTrees, state: AbState, now: str) -> Difference:
     before = trees.text(state.release, Tree.SOURCE, state.night, state.name)
     lines = difflib.unified_diff(
-        before.splitlines(keepends=True), now.splitlines(keepends=True), "stored", "by the rules now", n=0
+        before.splitlines(keepends=True), now.splitlines(keepends=True), "stored", "by its source now", n=0
     )
     return Difference(state.name, state.night, "differs", "".join(lines))
-
-
-def _associated(database: Database, configuration: Configuration, release: str, key: str) -> Associations:
-    stream = configuration.release(release)
-    nights = _nights_of(configuration, release, key)
-    rules = configuration.rules(stream.instrument)
-    reach_days = max(
-        (
-            level.within.total_seconds() / 86400
-            for task in rules.tasks
-            for association in task.associate
-            for level in association.levels
-        ),
-        default=0.0,
-    )
-    # Masters are matched by the middle of their exposure; a day covers the longest one.
-    window = night_begins(nights[0]) - reach_days - 1, night_begins(nights[-1]) + 1 + reach_days
-    with database.transaction() as session:
-        catalogue = FrameCatalogue(session)
-        frames: list[Frame] = [
-            *catalogue.frames(stream.instrument, (FrameKind.RAW,), nights=(nights[0], nights[-1])),
-            *catalogue.frames(stream.instrument, (FrameKind.MASTER, FrameKind.STATIC), mjd=window),
-        ]
-        bad = BadMasterRepository(session).reasons(release)
-    return associate(frames, rules, stream, configuration.instrument(stream.instrument), nights, bad)
-
-
-def _nights_of(configuration: Configuration, release: str, key: str) -> tuple[str, ...]:
-    nights = BatchKey(configuration.release(release).batch, key).nights()
-    if not nights:
-        raise UsageError(
-            f"batch {release} {key}",
-            "is a run, and the rules make ABs night by night",
-            "a release whose batches are nights or months",
-        )
-    return nights
 
 
 def _wanted_nights(
     configuration: Configuration, release: str, key: str, nights: Collection[str] | None
 ) -> list[str]:
-    known = _nights_of(configuration, release, key)
+    known = nights_of(configuration, release, key)
     strange = sorted(set(nights or ()) - set(known))
     if strange:
         raise UsageError(
@@ -234,17 +215,18 @@ def _wanted_nights(
 
 
 def _store_night(
-    abs_: AbRepository, trees: AbTrees, batch_id: int, night: str, found: Associations, rules: Rules
+    abs_: AbRepository, trees: AbTrees, batch_id: int, night: str, source: SourceName, found: Sourced
 ) -> NightCreation:
-    created = NightCreation(night)
+    created = NightCreation(night, source)
     created.errors = [error for of, error in found.errors if of == night]
+    created.notes = [note for of, note in found.notes if of == night]
     created.left_out = tuple(out for out in found.left_out if out.night == night)
-    given: list[str] = []
+    given: set[str] = set(found.refused)
     for block in found.blocks:
-        if block.ab.date == night:
-            given.append(block.ab.name)
+        if block.night == night:
+            given.add(block.ab.name)
             try:
-                _store(abs_, trees, batch_id, block, rules, created)
+                _store(abs_, trees, batch_id, block, created)
             except AssociationError as error:
                 created.errors.append(error)
     try:
@@ -255,28 +237,33 @@ def _store_night(
 
 
 def _store(
-    abs_: AbRepository,
-    trees: AbTrees,
-    batch_id: int,
-    block: AssociatedBlock,
-    rules: Rules,
-    created: NightCreation,
+    abs_: AbRepository, trees: AbTrees, batch_id: int, block: SourcedBlock, created: NightCreation
 ) -> None:
     ab = block.ab
-    change = abs_.put(ab, batch_id)
+    if block.night != ab.date and _of_another_batch(abs_, ab, batch_id):
+        return
+    change = abs_.put(ab, batch_id, block.text)
     created.changes[ab.name] = change
     if change is not Change.KEPT:
-        trees.save_explanation(ab, explanation(ab, block.group, block.traces, rules))
+        trees.save_explanation(ab, block.explain())
     if ab.exclusion:
         created.excluded[ab.name] = f"{ab.exclusion}: {ab.exclusion_reason}"
     elif ab.completeness is Completeness.INCOMPLETE:
         created.incomplete[ab.name] = "; ".join(missing.reason for missing in ab.missing)
 
 
+def _of_another_batch(abs_: AbRepository, ab: AssociationBlock, batch_id: int) -> bool:
+    """Whether an AB of a night outside this batch is known as one of another batch, where it stays."""
+    try:
+        return abs_.state(ab.release, ab.name).batch_id != batch_id
+    except UsageError:
+        return False
+
+
 def _pending_again(
-    abs_: AbRepository, release: str, found: Associations, nights: Iterable[NightCreation]
+    abs_: AbRepository, release: str, batch_id: int, nights: Iterable[NightCreation]
 ) -> list[str]:
-    graph = waits(block.ab for block in found.blocks)
+    graph = {state.name: state.waits_for for state in abs_.states(batch_id)}
     replaced = [
         name for night in nights for name, change in night.changes.items() if change is Change.REPLACED
     ]

@@ -7,19 +7,23 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from phoenix.chain.sources.protocol import SourceName
 from phoenix.cli.context import get_configuration, get_database
 from phoenix.cli.explained import explained
 from phoenix.cli.output import Format, FormatOption, show
+from phoenix.errors import UsageError
 from phoenix.model.ab import Tree
 from phoenix.model.batch import BatchKey, BatchState
 from phoenix.model.report import printable
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import AbRepository, AbState
 from phoenix.store.batches import BatchRepository
+from phoenix.store.named_trees import NamedTree
 
 app = typer.Typer(no_args_is_help=True, help="Association blocks: what is processed, with what, and why.")
 
@@ -31,16 +35,37 @@ NightOption = Annotated[str | None, typer.Option(help="only this night, e.g. 201
 
 @app.command()
 def create(
-    release: Release, key: Key, night: NightOption = None, output: FormatOption = Format.TABLE
+    release: Release,
+    key: Key,
+    night: NightOption = None,
+    source: Annotated[
+        SourceName | None, typer.Option("--from", help="default: as the release says for each night")
+    ] = None,
+    associations: Annotated[
+        Path | None, typer.Option(help="folder of calSelector's XML files; default: the site's")
+    ] = None,
+    output: FormatOption = Format.TABLE,
 ) -> None:
-    """Make the ABs of a batch by the rules; exit 1 if some could not be made."""
+    """Make the ABs of a batch, or take them from stored trees; exit 1 if some could not be made."""
     from phoenix.chain.create import create_abs
 
+    if associations is not None and source not in (None, SourceName.CALSELECTOR):
+        raise UsageError(f"--associations with --from {source}", "only calselector reads them")
+    chosen = SourceName.CALSELECTOR if associations is not None else source
     with _own_batch(release, key):
-        creation = create_abs(get_database(), get_configuration(), release, key, [night] if night else None)
+        creation = create_abs(
+            get_database(),
+            get_configuration(),
+            release,
+            key,
+            [night] if night else None,
+            source=chosen,
+            associations=associations,
+        )
     rows = [
         {
             "night": done.night,
+            "from": done.source.value,
             "ABs": len(done.changes),
             **{
                 word: sum(change.name.lower() == word for change in done.changes.values())
@@ -51,11 +76,14 @@ def create(
             "excluded": len(done.excluded),
             "frames left out": len(done.left_out),
             "errors": [str(error) for error in done.errors] if output is Format.JSON else len(done.errors),
+            "notes": done.notes if output is Format.JSON else len(done.notes),
         }
         for done in creation.nights
     ]
     show(rows, output, "ABs", "no raw frames in these nights: phoenix frames scan")
     if output is Format.TABLE:
+        for note in (note for done in creation.nights for note in done.notes):
+            typer.echo(printable(note))
         for error in creation.errors:
             typer.echo(str(error), err=True)
     raise typer.Exit(1 if creation.errors else 0)
@@ -117,6 +145,37 @@ def show_(
 
 
 @app.command()
+def history(release: Release, name: Name, output: FormatOption = Format.TABLE) -> None:
+    """List the texts of an AB that were replaced, the oldest first."""
+    with get_database().transaction() as session:
+        night = AbRepository(session, _trees()).state(release, name).night
+    rows = [
+        {"tree": old.tree, "written": old.written_at, "sha256": old.sha256[:12], "text": str(old.path)}
+        for old in _trees().history(release, night, name)
+    ]
+    show(rows, output, "Replaced texts", "no text of this AB was ever replaced")
+
+
+@app.command()
+def tree(
+    name: Annotated[str, typer.Argument(help="name of a tree, e.g. UVES_R3 or MUSE_smart")],
+    check: Annotated[bool, typer.Option("--verify", help="read every AB; exit 1 if one is damaged")] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List the nights of a tree of ABs with how many it has, or verify its texts."""
+    found = NamedTree(get_configuration().folders, name)
+    if not found.exists():
+        raise UsageError(f"tree {name}", f"there is no folder {found.folder}", "a tree a release has filled")
+    if not check:
+        rows = [{"night": night, "ABs": len(found.names(night))} for night in found.nights()]
+        show(rows, output, f"ABs of tree {name}", "the tree is empty")
+        return
+    errors = found.verify()
+    show([{"AB": error.subject, "found": error.found} for error in errors], output, "Damaged", "all are well")
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
 def explain(
     release: Release,
     name: Name,
@@ -132,14 +191,14 @@ def explain(
 
 @app.command()
 def verify(release: Release, key: Key, output: FormatOption = Format.TABLE) -> None:
-    """Associate a batch again and compare; exit 1 if stored ABs differ from what the rules give now."""
+    """Ask the sources of a batch again and compare; exit 1 if ABs differ from what they give now."""
     from phoenix.chain.create import verify_abs
 
     differences = verify_abs(get_database(), get_configuration(), release, key)
     rows = [
         {"AB": each.name, "night": each.night, "what": each.what, "diff": each.diff} for each in differences
     ]
-    nothing = "all stored ABs are as the rules make them"
+    nothing = "all ABs are as their sources give them"
     show(rows, output, "Differences", nothing, columns=("AB", "night", "what"))
     if output is Format.TABLE:
         for each in differences:

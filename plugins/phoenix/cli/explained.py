@@ -24,10 +24,14 @@ def explained(content: Mapping[str, Any], every: bool = False) -> str:
 def _lines(content: Mapping[str, Any], every: bool) -> Iterator[str]:
     keys = _pairs(content["grouped_by"])
     yield f"{content['ab']}  task {content['task']}, rules {content['rules_version']}"
-    yield f"  {content['raw_frames']} raw frame(s) grouped by {keys}"
+    if content.get("source"):
+        yield f"  source: {content['source']}"
+    yield f"  {content['raw_frames']} raw frame(s)" + (f" grouped by {keys}" if keys else "")
     yield f"  match time MJD {content['match_time_mjd']:.5f}"
     if content["exclusion"]:
         yield f"  excluded, {content['exclusion']}: {content['exclusion_reason']}"
+    for remark in content.get("remarks", ()):
+        yield f"  {remark}"
     for association in content["associations"]:
         yield ""
         yield from _association(association, every)

@@ -236,7 +236,7 @@ class AbRepository:
             document = self._load(row)
             if _has_hand_edit(document.ab):
                 continue
-            reason = "the frames of the catalogue no longer give this AB"
+            reason = "the source of its night no longer gives this AB"
             ab = replace(document.ab, exclusion=WITHDRAWN, exclusion_reason=reason)
             self._replace(row, ab, batch_id, content_sha256(ab))
             withdrawn.append(row.name)

@@ -129,6 +129,15 @@ class FrameCatalogue:
             query = query.where(or_(static, FrameRow.mjd_obs.between(*mjd)))
         return self._listed(query)
 
+    def named(self, instrument: str, names: Collection[str]) -> list[Frame]:
+        """Return frames that may be used by their names or paths, in order of MJD-OBS, name and path."""
+        query = select(FrameRow).where(
+            FrameRow.instrument == instrument,
+            FrameRow.problem == "",
+            or_(FrameRow.name.in_(names), FrameRow.path.in_(names)),
+        )
+        return self._listed(query)
+
     def orphans(self, instrument: str | None = None) -> list[Frame]:
         """Return whole and readable frames that no rule classifies."""
         query = select(FrameRow).where(FrameRow.raw_class == "", FrameRow.problem == "")

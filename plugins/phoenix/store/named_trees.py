@@ -49,16 +49,16 @@ class NamedTree:
 
     def exists(self) -> bool:
         """Whether there is such a tree."""
-        return self._folder.is_dir()
+        return self.folder.is_dir()
 
     def nights(self) -> list[str]:
         """Return the nights, or runs, the tree has ABs of."""
-        found = {folder.name for tree in Tree for folder in (self._folder / tree.value).glob("*")}
+        found = {folder.name for tree in Tree for folder in (self.folder / tree.value).glob("*")}
         return sorted(night for night in found if _NIGHT.fullmatch(night))
 
     def names(self, night: str) -> list[str]:
         """Return the ABs of a night."""
-        found = {path.name for tree in Tree for path in (self._folder / tree.value / night).glob("*.ab")}
+        found = {path.name for tree in Tree for path in (self.folder / tree.value / night).glob("*.ab")}
         return sorted(name for name in found if _AB.fullmatch(name))
 
     def load(self, night: str, name: str, recorded: tuple[Tree, str] | None = None) -> AbDocument:
@@ -108,7 +108,7 @@ class NamedTree:
         for night in self.nights():
             lost = {
                 path.name.removesuffix(".sha256")
-                for path in (self._folder / Tree.FINAL.value / night).glob("*.ab.sha256")
+                for path in (self.folder / Tree.FINAL.value / night).glob("*.ab.sha256")
             }
             for name in sorted(lost.union(self.names(night))):
                 try:
@@ -118,7 +118,8 @@ class NamedTree:
         return errors
 
     @property
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """Where the tree lies."""
         return self.folders.ab / self.name
 
     def _path(self, tree: Tree, night: str, name: str) -> Path:
@@ -128,7 +129,7 @@ class NamedTree:
                 "a name that is not safe as a file name",
                 "<INSTR>.<time of the first raw>[_<event>].ab",
             )
-        return self._folder / tree.value / night / name
+        return self.folder / tree.value / night / name
 
     def _furthest(self, night: str, name: str) -> Path:
         paths = [self._path(tree, night, name) for tree in reversed(Tree)]

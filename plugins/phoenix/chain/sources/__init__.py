@@ -1,0 +1,1 @@
+"""Where the ABs of a batch come from: the rules, stored trees, or calSelector's association files."""
