@@ -179,6 +179,8 @@ BROKEN: list[tuple[str, set[str], Mutation]] = [
     ("ALL-14", set(), put(PRIMARY, ASSON1="missing.fits")),
     ("ALL-14", set(), outside),
     ("ALL-14", set(), put(PRIMARY, ASSOC9="ANCILLARY.README")),
+    ("ALL-15", set(), put(PRIMARY, PROCSOFT="stand-in/1.0.0")),
+    ("ALL-15", set(), append(PRIMARY, "HIERARCH ESO PRO REC2 PIPE ID = 'stand-in/1.0.0'")),
     ("SPC-01", set(), another_row),
     ("SPC-01", set(), heap),
     ("SPC-01", set(), extension("OTHER")),

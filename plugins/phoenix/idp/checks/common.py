@@ -1,4 +1,4 @@
-"""Rules ALL-01 to ALL-05, ALL-09, ALL-13: what every file and every science product must have."""
+"""Rules ALL-01 to ALL-05, ALL-09, ALL-13, ALL-15: what every file and every science product must have."""
 
 from __future__ import annotations
 
@@ -73,6 +73,9 @@ ANCILLARY = frozenset(
 )
 _RESERVED_NAMES = frozenset({"PHASE3CATALOG", "PHASE3FILELIST"})
 PROVENANCE_NAME = "PHASE3PROVENANCE"
+#: What stand-ins for pipelines have in their name; see docker/stand-ins.
+_STAND_IN = "stand-in"
+_MADE_BY = re.compile(r"PROCSOFT|PRO\.REC\d+\.PIPE\.ID")
 _ROTATED = re.compile(r"CDELT[123]|CROTA\d|PC\d_\d")
 
 
@@ -169,3 +172,11 @@ def check_extension_names(file: FitsFile) -> Iterator[Finding]:
         elif name in _RESERVED_NAMES or (name == PROVENANCE_NAME and file.primary.get("PROVXTN") is not True):
             yield finding("ALL-13", hdu, f"EXTNAME {name} is reserved")
         seen.add(name)
+
+
+def check_pipeline(file: FitsFile) -> Iterator[Finding]:
+    """ALL-15."""
+    for hdu in file.hdus:
+        for keyword, value in hdu.values.items():
+            if _MADE_BY.fullmatch(keyword) and _STAND_IN in str(value).lower():
+                yield finding("ALL-15", hdu, f"{keyword} is {value!r}: a stand-in, not a real pipeline")

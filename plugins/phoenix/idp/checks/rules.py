@@ -19,6 +19,7 @@ RULES = {
     "ALL-12": "provenance: PROVi from 1 without leading zeros or repetition, or PROVXTN",
     "ALL-13": "EXTNAME in every extension, unique, not reserved",
     "ALL-14": "ancillary files: same index for name, category, checksum; file there and checksum right",
+    "ALL-15": "made by real pipelines: no stand-in in PROCSOFT or PRO RECi PIPE ID",
     "SPC-01": "primary without data and exactly one table of one row, no variable-length arrays",
     "SPC-02": "mandatory keywords of the primary header of a spectrum",
     "SPC-03": "mandatory keywords of the table's header",

@@ -15,6 +15,7 @@ from phoenix.idp.checks.common import (
     check_extension_names,
     check_mandatory,
     check_name,
+    check_pipeline,
     check_sums,
 )
 from phoenix.idp.checks.observation import (
@@ -41,7 +42,7 @@ from phoenix.model.product import Finding
 #: What an independent tool finds in a file, one sentence each: fitsverify in a child process with limits.
 Verifier = Callable[[Path], list[str]]
 
-_ANY_FITS = (check_compression, check_sums, check_category)
+_ANY_FITS = (check_compression, check_sums, check_category, check_pipeline)
 _ANY_SCIENCE = (
     check_continuation,
     check_mandatory,
