@@ -26,6 +26,7 @@ from unittest.mock import patch
 
 from phoenix.errors import UsageError
 from phoenix.model.batch import BatchState
+from phoenix.model.lot import Job, Lot
 from phoenix.model.outcome import Outcome
 from phoenix.orchestration import running
 from phoenix.orchestration.dag_factory import instrument_dag
@@ -46,7 +47,9 @@ steps = {
     "phoenix.orchestration.steps.running_batch": lambda _release: batch,
     "phoenix.orchestration.recipe_operator.running_batch": lambda _release: batch,
     "phoenix.chain.plan.nights_with_frames": lambda *_: ["2019-03-04"],
-    "phoenix.chain.plan.pending": lambda _database, _release, _key, task: to_run.get(task, []),
+    "phoenix.chain.lots.lots": lambda _db, _cfg, _release, _key, task, _class, _most: [
+        Lot(tuple(Job(name) for name in lot)) for lot in to_run.get(task, [])
+    ],
 }
 attempt = SimpleNamespace(findings=(), outcome=Outcome.OK)
 closed = SimpleNamespace(state=BatchState.DONE, text=lambda: "")
@@ -64,6 +67,7 @@ for place, name, answer in [
 ]:
     importlib.import_module(f"phoenix.chain.{place}")
     steps[f"phoenix.chain.{place}.{name}"] = stand_in(name, answer)
+importlib.import_module("phoenix.chain.lots")
 with contextlib.ExitStack() as stack:
     for target, replacement in steps.items():
         stack.enter_context(patch(target, replacement))
@@ -90,7 +94,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
-def calls(airflow: dict[str, str], to_run: dict[str, list[str]], broken: str = "") -> list[str]:
+def calls(airflow: dict[str, str], to_run: dict[str, list[list[str]]], broken: str = "") -> list[str]:
     """Return the steps of the chain a run of the DAG calls, in order."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(to_run), broken],
@@ -110,10 +114,11 @@ AFTER = ["qc_reports", "convert_idps", "enqueue", "ingest", "close_batch"]
 
 
 def test_a_calibration_in_the_middle_is_left(airflow: dict[str, str]) -> None:
-    assert calls(airflow, {"flat": ["a.ab"], "science": ["b.ab"]}) == [
+    assert calls(airflow, {"flat": [["a.ab"]], "science": [["b.ab", "c.ab"]]}) == [
         *PREPARATION,
         "run a.ab",
         "run b.ab",
+        "run c.ab",
         *AFTER,
     ]
 
@@ -123,4 +128,4 @@ def test_no_recipe_is_left(airflow: dict[str, str]) -> None:
 
 
 def test_a_refused_batch_is_touched_by_nothing(airflow: dict[str, str]) -> None:
-    assert calls(airflow, {"science": ["a.ab"]}, "open_batch") == ["open_batch", "close_batch"]
+    assert calls(airflow, {"science": [["a.ab"]]}, "open_batch") == ["open_batch", "close_batch"]

@@ -14,7 +14,7 @@ from phoenix.config.loader import Configuration
 from phoenix.errors import ConfigError, HeaderError
 from phoenix.execution.host_share import share_of_host
 from phoenix.execution.memory import estimate_gb
-from phoenix.execution.retry import RetryPolicy
+from phoenix.execution.retry import RetryPolicy, had_all_memory
 from phoenix.execution.staging import Producer, Refusal, resolve
 from phoenix.headers.reader import read_headers
 from phoenix.model.ab import AssociationBlock, Tree
@@ -101,6 +101,15 @@ def policy_of(
         row = AttemptRepository(session).find(release, ab_name)
         first_gb = memory_of_row(session, configuration, row)
     return policy(configuration, release, first_gb, within_gb)
+
+
+def can_grow(
+    database: Database, configuration: Configuration, release: str, ab_name: str, within_gb: float | None
+) -> bool:
+    """Whether another attempt of an AB can have more memory than its last one."""
+    rules = policy_of(database, configuration, release, ab_name, within_gb)
+    with database.transaction() as session:
+        return not had_all_memory(AttemptRepository(session).history(release, ab_name), rules)
 
 
 def too_large(configuration: Configuration, ab: AssociationBlock, needs_gb: float) -> str:

@@ -17,6 +17,7 @@ from phoenix.chain.plan import nights_with_frames, pending
 from phoenix.chain.qc import qc_reports
 from phoenix.chain.retries import run_with_retries
 from phoenix.chain.scan import scan_into_catalogue
+from phoenix.config.hosts import streams
 from phoenix.config.loader import Configuration
 from phoenix.errors import PhoenixError
 from phoenix.model.report import BatchReport
@@ -115,9 +116,11 @@ class BatchRun:
     def _cascade(self) -> None:
         """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""
         release = self._configuration.release(self._release)
+        at_once = streams(self._configuration.instrument(release.instrument).drs_type, release)
         for task in self._configuration.rules(release.instrument).tasks_for(release):
             names = pending(self._database, self._release, self._key, task.name)
-            with ThreadPoolExecutor(self._configuration.site.host.slots) as pool:
+            # Each takes its share of the host before it starts: not more than cores and memory allow.
+            with ThreadPoolExecutor(at_once or self._configuration.host.slots) as pool:
                 running = {pool.submit(run_with_retries, *self._ab(name)): name for name in names}
                 for future in as_completed(running):
                     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from phoenix.config.site import HOST_POOL
+from phoenix.config.hosts import pools
 from phoenix.deployment.airflow_api import AirflowApi
 from phoenix.deployment.airflow_home import (
     Login,
@@ -76,7 +76,7 @@ def up(installation: Installation, tell: Tell) -> Running:
             command = [sys.executable, "-m", "airflow", name]
             if processes.start(name, command, environment, installation.project):
                 tell(f"Airflow's {name}")
-        _wait(processes, account, installation.site.host.slots, tell)
+        _wait(processes, account, pools(installation.site), tell)
     return Running(account, databases)
 
 
@@ -127,7 +127,7 @@ def _migrate_own(databases: DatabaseUrls) -> None:
         database.close()
 
 
-def _wait(processes: Processes, account: Login, slots: int, tell: Tell) -> None:
+def _wait(processes: Processes, account: Login, sizes: Mapping[str, int], tell: Tell) -> None:
     started = told = time.monotonic()
 
     def watch(state: dict[str, str]) -> None:
@@ -146,7 +146,10 @@ def _wait(processes: Processes, account: Login, slots: int, tell: Tell) -> None:
 
     with AirflowApi(account) as api:
         api.wait_healthy(watch=watch)
-        api.set_pool(HOST_POOL, slots, "recipes and QC jobs that may run at the same time on this host")
+        for name, size_mb in sizes.items():
+            api.set_pool(
+                name, size_mb, "memory in MB for recipes and QC jobs; each takes at least a core's share"
+            )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class RetryPolicy:
     memory_growth
         Factor after each out_of_memory.
     memory_cap_gb
-        What the host can give.
+        Most it can get: of its memory class, or of the host.
     """
 
     memory_gb: float
@@ -43,6 +43,11 @@ def memory_for(history: Sequence[Attempt], policy: RetryPolicy) -> float:
     return min(policy.memory_gb * policy.memory_growth**exhausted, policy.memory_cap_gb)
 
 
+def had_all_memory(history: Sequence[Attempt], policy: RetryPolicy) -> bool:
+    """Whether the last attempt had all there is, so that another cannot have more."""
+    return memory_for(history[:-1], policy) >= policy.memory_cap_gb
+
+
 def next_try(history: Sequence[Attempt], policy: RetryPolicy) -> NextTry | None:
     """Return what to try next; None when another try cannot help.
 
@@ -59,7 +64,7 @@ def next_try(history: Sequence[Attempt], policy: RetryPolicy) -> NextTry | None:
     last = history[-1]
     if not last.outcome.retryable or len(history) >= policy.tries:
         return None
-    if last.outcome is Outcome.OUT_OF_MEMORY and memory_for(history[:-1], policy) >= policy.memory_cap_gb:
+    if last.outcome is Outcome.OUT_OF_MEMORY and had_all_memory(history, policy):
         return None
     if len(history) > 1 and _died_alike(history[-2], last):
         return None

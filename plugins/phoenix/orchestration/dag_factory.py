@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 
+from phoenix.config.hosts import Queue, serving, streams
 from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
 from phoenix.config.release import Release
 from phoenix.config.rules import Rules, Task
-from phoenix.config.site import HOST_POOL
 from phoenix.orchestration import steps
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
@@ -60,11 +60,11 @@ def instrument_dag(instrument: str) -> DAG:
         default_args={"owner": "phoenix", "retries": 2, "retry_delay": timedelta(seconds=30)},
     )
     with dag:
-        _batch(data, release, rules)
+        _batch(data, release, rules, serving(configuration.site, release))
     return dag
 
 
-def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
+def _batch(instrument: Instrument, release: Release, rules: Rules, hosts: Queue) -> None:
     """Wire the six task groups and the close-out."""
     name = release.release
     with TaskGroup("create_abs") as create_abs:
@@ -74,11 +74,12 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     with TaskGroup("edit_abs") as edit_abs:
         steps.apply_pgis.override(trigger_rule=ISOLATED).partial(release=name).expand(night=nights)
     with TaskGroup("run_recipes") as run_recipes:
-        _cascade(instrument, name, rules.tasks_for(release))
+        _cascade(instrument, release, rules.tasks_for(release), hosts)
     with TaskGroup("qc_reports") as qc_reports:
-        steps.report_quality.override(trigger_rule=AFTER_RECIPES, pool=HOST_POOL).partial(
-            release=name
-        ).expand(night=nights)
+        reporting = steps.report_quality.override(
+            trigger_rule=AFTER_RECIPES, **_place(hosts, hosts.share.core_mb)
+        )
+        reporting.partial(release=name).expand(night=nights)
     with TaskGroup("convert_idps") as convert_idps:
         steps.convert.override(trigger_rule=AFTER_RECIPES).partial(release=name).expand(night=nights)
     with TaskGroup("ingest") as ingest:
@@ -86,23 +87,44 @@ def _batch(instrument: Instrument, release: Release, rules: Rules) -> None:
     chain(create_abs, edit_abs, run_recipes, qc_reports, convert_idps, ingest, steps.close_out(name))
 
 
-def _cascade(instrument: Instrument, release: str, tasks: Iterable[Task]) -> None:
-    """One mapped task per task of the cascade, one instance per lot; masters before those who need them."""
-    before = None
+def _cascade(instrument: Instrument, release: Release, tasks: Iterable[Task], hosts: Queue) -> None:
+    """One mapped task per task of the cascade, one instance per lot; masters before those who need them.
+
+    A task whose ABs can come into several memory classes has one mapped task for each, the smallest first:
+    what ends there as out_of_memory is planned again for the next.
+    """
+    before = planned = None
     for step in tasks:
-        planned = steps.plan.override(task_id=f"plan_{step.name}", trigger_rule=ISOLATED)(release, step.name)
-        recipes = RecipeOperator.partial(
-            task_id=step.name,
-            release=release,
-            map_index_template=LOT_NAME,
-            ab_timeout=instrument.recipes[step.recipe].timeout + MARGIN,
-            trigger_rule=AFTER_RECIPES,
-            pool=HOST_POOL,
-            doc_md=f"{step.title}: `{step.recipe}`, one task instance per lot.",
-        ).expand(lot=planned)
-        if before is not None:
-            chain(before, recipes)
-        before = recipes
+        recipe = instrument.recipes[step.recipe]
+        classes = hosts.classes_of(recipe)
+        for entry in classes:
+            name = step.name if len(classes) == 1 else f"{step.name}_{entry.name}"
+            # Its plan depends on what ran before: outcomes in a smaller class, or inputs that are measured.
+            late = before is not None and (entry is not classes[0] or recipe.memory is not None)
+            planning = steps.plan.override(
+                task_id=f"plan_{name}", trigger_rule=AFTER_RECIPES if late else ISOLATED
+            )
+            planned = planning(release.release, step.name, entry.name, planned if late else [])
+            recipes = RecipeOperator.partial(
+                task_id=name,
+                release=release.release,
+                map_index_template=LOT_NAME,
+                ab_timeout=recipe.timeout + MARGIN,
+                within_gb=entry.up_to_gb,
+                trigger_rule=AFTER_RECIPES,
+                max_active_tis_per_dag=streams(instrument.drs_type, release),
+                doc_md=f"{step.title}: `{step.recipe}`, one instance per lot, {entry.up_to_gb:g} GB each.",
+                **_place(hosts, hosts.share.taken(entry.up_to_gb, recipe.cpus)),
+            ).expand(lot=planned)
+            if before is not None:
+                chain(before, planned if late else recipes)
+            before = recipes
+
+
+def _place(hosts: Queue, taken_mb: int) -> dict[str, Any]:
+    """Return where a task runs and what it takes there; where there is one host, there are no queues."""
+    place: dict[str, Any] = {"pool": hosts.pool, "pool_slots": taken_mb}
+    return place if hosts.name is None else {**place, "queue": hosts.name}
 
 
 def _documentation(instrument: Instrument, release: Release, rules: Rules) -> str:

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from phoenix.config.loader import Configuration
 from phoenix.errors import InfrastructureError, PhoenixError
+from phoenix.model.outcome import Outcome
 from phoenix.orchestration.running import RunningBatch, log, reported, running_batch
 
 #: What staging, verdict and publication may take beyond the recipe's own limit.
@@ -40,13 +41,21 @@ class RecipeOperator(BaseOperator):
         Names of the ABs, run one after the other; a bad one stops no other, and fails the task at the end.
     ab_timeout : timedelta, optional
         What one AB may take; the task may take as much for each AB of its lot.
+    within_gb : float, optional
+        Memory the task has reserved; an AB that needs more is left to the task of the next memory class.
     """
 
     template_fields: Sequence[str] = ("lot",)
     ui_color = "#d6e4f0"
 
     def __init__(
-        self, *, release: str, lot: list[str], ab_timeout: timedelta | None = None, **kwargs: Any
+        self,
+        *,
+        release: str,
+        lot: list[str],
+        ab_timeout: timedelta | None = None,
+        within_gb: float | None = None,
+        **kwargs: Any,
     ) -> None:
         if ab_timeout is not None:
             kwargs["execution_timeout"] = ab_timeout * len(lot)
@@ -54,6 +63,7 @@ class RecipeOperator(BaseOperator):
         self.release = release
         self.lot = lot
         self.ab_timeout = ab_timeout
+        self.within_gb = within_gb
         self._running: str | None = None
         self._killed = False
 
@@ -118,6 +128,7 @@ class RecipeOperator(BaseOperator):
                 ab,
                 on_log_line=_log_line,
                 should_stop=lambda: self._killed,
+                within_gb=self.within_gb,
             )
         except PhoenixError as error:
             log.error("%s", error)
@@ -130,7 +141,15 @@ class RecipeOperator(BaseOperator):
         if attempt.outcome.succeeded:
             return _Ended(ab, attempt.outcome.value)
         words = f"{ab}: {attempt.outcome}; {'; '.join(attempt.findings[:3])}"
-        return _Ended(ab, attempt.outcome.value, words, attempt.outcome.retryable)
+        return _Ended(ab, attempt.outcome.value, words, self._may_help(batch, ab, attempt.outcome))
+
+    def _may_help(self, batch: RunningBatch, ab: str, outcome: Outcome) -> bool:
+        """Whether another try of this task may help an AB: it keeps the memory it has reserved."""
+        from phoenix.chain.resources import can_grow
+
+        if outcome is Outcome.OUT_OF_MEMORY:
+            return can_grow(batch.database, batch.configuration, self.release, ab, self.within_gb)
+        return outcome.retryable
 
 
 def _log_line(line: str) -> None:

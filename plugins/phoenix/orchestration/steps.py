@@ -6,7 +6,8 @@ Imports of the chain stand inside the tasks: every task process and the DAG proc
 from __future__ import annotations
 
 from airflow.sdk import task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from phoenix.model.batch import BatchState
 from phoenix.orchestration.running import log, reported, running_batch
@@ -62,14 +63,20 @@ def apply_pgis(release: str, night: str) -> None:
 
 @task
 @reported
-def plan(release: str, step: str) -> list[list[str]]:
-    """List the ABs of one task of the cascade that have no good outcome yet, as lots."""
-    from phoenix.chain.plan import pending
+def plan(release: str, step: str, memory_class: str, earlier: list[list[str]] | None) -> list[list[str]]:
+    """List the ABs of one task of the cascade and one memory class that have no good outcome yet, as lots.
 
+    ``earlier`` is what an earlier plan listed, where this one waits for its recipes; None: it listed nothing.
+    """
+    from phoenix.chain.lots import lots
+
+    if earlier is None:
+        raise AirflowSkipException("nothing was planned before: see the tasks of create_abs and edit_abs")
     batch = running_batch(release)
-    names = pending(batch.database, release, batch.key, step)
-    log.info("%s: %d to run", step, len(names))
-    return [[name] for name in names]
+    most = conf.getint("core", "max_map_length")
+    planned = lots(batch.database, batch.configuration, release, batch.key, step, memory_class, most)
+    log.info("%s: %d ABs to run, in %d lots", step, sum(len(lot.jobs) for lot in planned), len(planned))
+    return [lot.names for lot in planned]
 
 
 @task(map_index_template=NIGHT_NAME)
