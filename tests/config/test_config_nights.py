@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from builders_instruments import GIRAFFE, KMOS, MEDUSA, MUSE, Night, hawki, xshooter
+from phoenix.association.cascade import levels, waits
 from phoenix.association.engine import Associations
-from phoenix.model.ab import AssociationBlock, Completeness
+from phoenix.model.ab import AssociationBlock, Completeness, raws_of
 
 SLIT, PINHOLE, PINHOLES = "ECHELLE,SLIT", "ECHELLE,PINHOLE", "ECHELLE,MULTI-PINHOLE"
 
@@ -49,7 +50,7 @@ def test_giraffe_setups_are_kept_apart_and_each_exposure_is_an_ab() -> None:
     night = giraffe()
     science = night.template(("SCIENCE", "OBJECT", "MOS"), keywords=MEDUSA, count=2, exptime_s=1800.0)
     result = night.associated()
-    assert counted(result) == {"bias": 1, "flat": 2, "wavelength": 2, "science": 2}
+    assert counted(result) == {"bias": 1, "flat": 2, "wavelength": 2, "science": 2, "stack": 1}
     assert whole(result)
     first = ab(result, "science")
     assert [raw.path for raw in first.raws] == [science[0].path]
@@ -62,6 +63,26 @@ def test_giraffe_setups_are_kept_apart_and_each_exposure_is_an_ab() -> None:
     assert makers["DISPERSION_SOLUTION"] == ab(result, "wavelength", 0).name
     assert ("generate-SDP-format", "true") in first.parameters
     assert "SCIENCE_RBNSPEC_IDP" in first.expected
+
+
+def test_giraffe_stacks_exposures_of_an_ob_with_similar_exposure_times() -> None:
+    night = giraffe()
+    for exptime_s, setup in (
+        (600.0, "L479.7"), (1800.0, "L479.7"), (700.0, "L479.7"), (2000.0, "L479.7"), (1800.0, "H548.8"),
+    ):  # fmt: skip
+        here = {**MEDUSA, "INS.EXP.MODE": setup, "OBS.ID": 900, "EXPTIME": exptime_s}
+        night.template(("SCIENCE", "OBJECT", "MOS"), keywords=here, exptime_s=exptime_s)
+    result = night.associated()
+    assert counted(result)["stack"] == 2, "one exposure of the other setup is no stack"
+    short, long = ab(result, "stack", 0), ab(result, "stack", 1)
+    science = [block.ab for block in result.blocks if block.ab.task == "science"]
+    assert short.input_abs == (science[0].name, science[2].name)
+    assert long.input_abs == (science[1].name, science[3].name)
+    assert {entry.tag for entry in long.inputs} == {"SCIENCE_RBNSPEC_IDP"}
+    assert (long.raws, long.min_inputs, long.completeness) == ((), 2, Completeness.COMPLETE)
+    assert long.name == science[1].name.replace(".ab", "_stk.ab")
+    night.release = "GIRAF_R"
+    assert "stack" not in counted(night.associated()), "a release of single exposures"
 
 
 def test_giraffe_science_without_the_flat_of_its_setup_is_incomplete() -> None:
@@ -101,7 +122,7 @@ def test_hawki_filters_are_kept_apart_and_an_ob_is_one_ab() -> None:
     for filter1 in ("Ks", "J"):
         night.template(("SCIENCE", "OBJECT", "IMAGE"), keywords=hawki(10.0, 6, filter1), count=6)
     result = night.associated()
-    assert counted(result) == {"dark": 2, "flat": 2, "noise": 1, "science": 2}
+    assert counted(result) == {"dark": 2, "flat": 2, "noise": 1, "science": 2, "tile": 2}
     assert whole(result)
     for number in (0, 1):
         science = ab(result, "science", number)
@@ -111,6 +132,13 @@ def test_hawki_filters_are_kept_apart_and_an_ob_is_one_ab() -> None:
         assert makers["MASTER_DARK"] == ab(result, "dark", 0).name, "the dark of its DIT"
         assert makers["MASTER_READGAIN"] == ab(result, "noise").name
         assert "JITTERED_IMAGE_SCI" in science.expected
+        tile = ab(result, "tile", number)
+        assert {(entry.ab, entry.tag) for entry in tile.inputs} == {
+            (science.name, "BASIC_CALIBRATED_SCI"),
+            (science.name, "BASIC_VAR_MAP"),
+        }
+        assert tile.waits_for == (science.name, ab(result, "flat", number).name)
+        assert tile.name == science.name.replace("_tpl.ab", "_tile.ab")
 
 
 def test_hawki_noise_takes_two_flats_and_two_darks_of_the_same_dit() -> None:
@@ -149,7 +177,13 @@ def test_muse_modes_are_kept_apart_and_the_twilight_is_optional() -> None:
     night.template(("SCIENCE", "OBJECT", "IFU"), ("SCIENCE", "SKY", "IFU"), keywords=MUSE)
     night.template(("SCIENCE", "OBJECT", "IFU"), keywords={**MUSE, "INS.MODE": "WFM-AO-N"})
     result = night.associated()
-    assert counted(result) == {"bias": 1, "flat": 2, "wavelength": 2, "twilight": 1, "science": 3}
+    assert counted(result) == {
+        "bias": 1, "flat": 2, "wavelength": 2, "twilight": 1, "science": 3, "exposure": 2,
+    }  # fmt: skip
+    assert [block.ab.inputs[0].tag for block in result.blocks if block.ab.task == "exposure"] == [
+        "PIXTABLE_OBJECT",
+        "PIXTABLE_OBJECT",
+    ], "skies make no cube"
     assert whole(result)
     wide, sky, adaptive = (ab(result, "science", number) for number in range(3))
     assert (wide.expected, sky.expected) == (("PIXTABLE_OBJECT",), ("PIXTABLE_SKY",))
@@ -158,6 +192,28 @@ def test_muse_modes_are_kept_apart_and_the_twilight_is_optional() -> None:
     assert tags(adaptive) == common
     assert adaptive.mcalibs[2].source == ab(result, "flat", 1).name, "the flat of its own mode"
     assert wide.drs_type == "INT"
+
+
+def test_muse_exposures_of_an_ob_are_aligned_and_combined() -> None:
+    night = muse()
+    for ob in (1, 1, 2, 1):
+        night.template(("SCIENCE", "OBJECT", "IFU"), keywords={**MUSE, "OBS.ID": ob}, exptime_s=900.0)
+    result = night.associated()
+    assert counted(result) | {"exposure": 4, "alignment": 1, "combine": 1} == counted(result)
+    assert whole(result)
+    cubes = tuple(ab(result, "exposure", number).name for number in (0, 1, 3))
+    alignment, combine = ab(result, "alignment"), ab(result, "combine")
+    assert {entry.tag for entry in alignment.inputs} == {"IMAGE_FOV"}
+    assert {entry.tag for entry in combine.inputs} == {"PIXTABLE_REDUCED"}
+    assert alignment.input_abs == combine.input_abs == cubes
+    (offsets,) = combine.mcalibs
+    assert (offsets.tag, offsets.source, offsets.dt_days) == ("OFFSET_LIST", alignment.name, 0.0)
+    assert combine.waits_for == (*cubes, alignment.name)
+    layers = levels(waits(block.ab for block in result.blocks))
+    assert [combine.name] == layers[-1]
+    by_name = {block.ab.name: block.ab for block in result.blocks}
+    assert len(raws_of(combine, by_name)) == 3
+    assert {raw.tag for raw in raws_of(combine, by_name)} == {"OBJECT"}
 
 
 def test_muse_arcs_below_the_least_number_are_excluded() -> None:
@@ -187,6 +243,7 @@ def test_kmos_frames_with_lamp_on_and_off_make_one_ab() -> None:
     result = kmos().associated()
     assert counted(result) == {
         "dark": 1, "flat": 1, "wavelength": 1, "illumination": 1, "standard": 1, "science": 1,
+        "combine": 1,
     }  # fmt: skip
     assert whole(result)
     flat = ab(result, "flat")
@@ -196,6 +253,18 @@ def test_kmos_frames_with_lamp_on_and_off_make_one_ab() -> None:
     assert tags(ab(result, "science")) == [
         "WAVE_BAND", "MASTER_FLAT", "XCAL", "YCAL", "LCAL", "ILLUM_CORR", "TELLURIC",
     ]  # fmt: skip
+
+
+def test_kmos_templates_of_an_ob_are_combined() -> None:
+    night = kmos()
+    for ob in (7, 7, 8):
+        night.template(
+            ("SCIENCE", "OBJECT,SKY", "IFU"), keywords={**KMOS, "OBS.ID": ob}, TPL__ID="KMOS_spec_obs_stare"
+        )
+    result = night.associated()
+    science = [block.ab.name for block in result.blocks if block.ab.task == "science"]
+    combined = [block.ab.input_abs for block in result.blocks if block.ab.task == "combine"]
+    assert combined == [(science[0],), (science[1], science[2]), (science[3],)]
 
 
 def test_kmos_flats_without_frames_of_the_lamp_off_are_excluded() -> None:
@@ -290,7 +359,10 @@ def test_xshooter_offset_exposures_need_their_skies() -> None:
 
 
 def test_the_order_of_the_frames_does_not_matter() -> None:
-    for night in (giraffe(), hawki_night(), muse(), kmos(), xshooter_night()):
+    muse_night = muse()
+    for ob in (1, 2, 1):
+        muse_night.template(("SCIENCE", "OBJECT", "IFU"), keywords={**MUSE, "OBS.ID": ob})
+    for night in (giraffe(), hawki_night(), muse_night, kmos(), xshooter_night()):
         forward = [block.ab for block in night.associated().blocks]
         night.frames.reverse()
         assert [block.ab for block in night.associated().blocks] == forward

@@ -193,5 +193,6 @@ def test_every_measurement_and_report_of_the_configuration_exists(configuration:
                 find_measurement(parameter.measure)
 
 
-def test_every_task_of_the_rules_has_qc(configuration: Configuration) -> None:
-    assert set(configuration.qc("UVES").tasks) == {task.name for task in configuration.rules("UVES").tasks}
+def test_every_task_of_the_release_has_qc(configuration: Configuration) -> None:
+    tasks = configuration.rules("UVES").tasks_for(configuration.release("UVES_R3"))
+    assert set(configuration.qc("UVES").tasks) == {task.name for task in tasks}
