@@ -22,6 +22,7 @@ from phoenix.model.batch import BatchKey, BatchState
 from phoenix.model.report import printable
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import AbRepository, AbState
+from phoenix.store.bad_masters import BadMasterRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.named_trees import NamedTree
 
@@ -97,7 +98,7 @@ def list_(
     task: Annotated[str | None, typer.Option(help="only this task of the cascade, e.g. science")] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List ABs by time with outcome, calibration level and reason."""
+    """List ABs by time: outcome, calibration level, reason, and whether what they make was declared bad."""
     get_configuration().release(release)
     with get_database().transaction() as session:
         abs_ = AbRepository(session, _trees())
@@ -107,12 +108,13 @@ def list_(
             ]
         else:
             states = abs_.states(BatchRepository(session).find(release, key).id, task, night)
+        bad = BadMasterRepository(session).reasons(release)
     show(
-        [_line(state) for state in states],
+        [_line(state) | {"master": bad.get(state.name, "")} for state in states],
         output,
         "ABs",
         "no ABs: phoenix ab create",
-        columns=("AB", "task", "setting", "level", "outcome", "reason"),
+        columns=("AB", "task", "setting", "level", "outcome", "reason", "master"),
     )
 
 

@@ -116,8 +116,7 @@ class UsedMaster:
 def index_calibrations(row: AbRow, ab: AssociationBlock) -> None:
     """Enter what an AB uses into the index; part of whatever stores its text."""
     uses = [(calib.source, calib.tag, calib.status.value) for calib in ab.mcalibs]
-    masters = {source for source, _, status in uses if status in _MADE_BY_AB}
-    uses += [(name, "", INPUT) for name in ab.waits_for if name not in masters]
+    uses += [(entry.ab, entry.tag, INPUT) for entry in ab.inputs]
     if sorted((line.source, line.tag, line.status) for line in row.calibrations) != sorted(uses):
         row.calibrations = [
             AbCalibrationRow(source=source, name=PurePosixPath(source).name, tag=tag, status=status)
@@ -177,7 +176,7 @@ class MasterRepository:
         for master in masters:
             for ab_id, used_as in self._session.execute(self._lines_of(master, tag)):
                 tags.setdefault(ab_id, []).append(used_as)
-        return {ab_id: tuple(sorted(set(found) - {""})) for ab_id, found in tags.items()}
+        return {ab_id: tuple(sorted(set(found))) for ab_id, found in tags.items()}
 
     def dependents(self, ab_ids: Collection[int]) -> set[int]:
         """Return ABs and all that use what they make, by name or as files, and so on; also over releases."""
@@ -276,10 +275,10 @@ class MasterRepository:
         rows = self._session.execute(query)
         return [UsedMaster(Master(source, of), tag, status, abs_) for source, of, tag, status, abs_ in rows]
 
-    def _lines_of(self, master: Master, tag: str | None) -> Select[tuple[int, str]]:
+    def _lines_of(self, master: Master, tag: str | None) -> Select[int, str]:
         query = select(AbCalibrationRow.ab_id, AbCalibrationRow.tag)
         if tag is not None:
-            query = query.where(AbCalibrationRow.tag.in_((tag, "")))
+            query = query.where(AbCalibrationRow.tag == tag)
         if not master.release:
             return query.where(
                 AbCalibrationRow.source == master.source, AbCalibrationRow.status.not_in(_MADE_BY_AB)

@@ -15,7 +15,7 @@ from phoenix.chain.create import create_abs
 from phoenix.chain.masters import declare_bad, index_abs, selection, undo_bad, used_by
 from phoenix.config.loader import Configuration
 from phoenix.errors import UsageError
-from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, Tree
+from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, ProductInput, Tree
 from phoenix.model.batch import BatchKey, BatchKind
 from phoenix.model.frame import Frame, FrameRecord
 from phoenix.model.outcome import Outcome
@@ -200,6 +200,18 @@ def test_the_index_follows_the_text_that_counts(stream: Stream) -> None:
     with stream.database.transaction() as session:
         AbRepository(session, AbTrees(stream.configuration.folders)).advance(edited, Tree.EDITED)
     assert "science" not in [user.task for user in stream.used_by(FLAT).users if user.tags]
+
+
+def test_what_a_second_step_combines_counts_as_used(stream: Stream) -> None:
+    first, second = stream.abs("science")
+    inputs = tuple(ProductInput(ab.name, "RED_SCI_POINT_BLUE") for ab in (first, second))
+    stack = replace(first, name="UVES.stack.ab", task="stack", raws=(), mcalibs=(), inputs=inputs)
+    with stream.database.transaction() as session:
+        batch = BatchRepository(session).find(RELEASE, KEY)
+        AbRepository(session, AbTrees(stream.configuration.folders)).put(stack, batch.id)
+    (user,) = stream.used_by(second.name, "RED_SCI_POINT_BLUE").users
+    assert (user.name, user.tags) == ("UVES.stack.ab", ("RED_SCI_POINT_BLUE",))
+    assert stream.users(FLAT) == ["wavelength", "response", "science", "stack"]
 
 
 def test_abs_from_before_the_index_are_read_when_somebody_asks(stream: Stream) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from builders_execution import KEY, NIGHT, RELEASE, PretendedEngine, ab_row, bias_ab, bias_frame, master_bias
 from phoenix.chain import execute
-from phoenix.cli import ab_process, masters
+from phoenix.cli import ab, ab_process, masters
 from phoenix.config.loader import Configuration
 from phoenix.errors import UsageError
 from phoenix.execution.container import ContainerJob, OnLine
@@ -29,7 +29,7 @@ Call = Callable[..., Result]
 @pytest.fixture
 def call(database: Database, configuration: Configuration, monkeypatch: pytest.MonkeyPatch) -> Call:
     """The commands on two ABs, a flat that waits for a bias; both are done."""
-    for command in (masters, ab_process):
+    for command in (masters, ab, ab_process):
         monkeypatch.setattr(command, "get_database", lambda: database)
         monkeypatch.setattr(command, "get_configuration", lambda: configuration)
     raw = bias_frame(configuration.folders.raw / NIGHT / "UVES.fits")
@@ -42,9 +42,9 @@ def call(database: Database, configuration: Configuration, monkeypatch: pytest.M
         batch = batches.open(RELEASE, BatchKey(BatchKind.MONTH, KEY), "test")
         batches.close(RELEASE, KEY, BatchState.DONE, {})
         abs_ = AbRepository(session, AbTrees(configuration.folders))
-        for ab in (bias_ab([raw], name=BIAS), bias_ab([raw], name=FLAT, task="flat", mcalibs=calibs)):
-            abs_.put(ab, batch.id)
-            abs_.set_outcome(RELEASE, ab.name, Outcome.OK)
+        for made in (bias_ab([raw], name=BIAS), bias_ab([raw], name=FLAT, task="flat", mcalibs=calibs)):
+            abs_.put(made, batch.id)
+            abs_.set_outcome(RELEASE, made.name, Outcome.OK)
 
     def call_(app: object, *words: str) -> Result:
         return CliRunner().invoke(app, list(words), catch_exceptions=False)  # type: ignore[arg-type]
@@ -81,7 +81,11 @@ def test_used_by(call: Call) -> None:
     assert FLAT in text
     assert "MASTER_BIAS_BLUE" in text
     (batch,) = as_json(call(masters.app, "used-by", BIAS, "--format", "json"))["batches"]
-    assert (batch["release"], batch["batch"], [ab["name"] for ab in batch["abs"]]) == (RELEASE, KEY, [FLAT])
+    assert (batch["release"], batch["batch"], [each["name"] for each in batch["abs"]]) == (
+        RELEASE,
+        KEY,
+        [FLAT],
+    )
     assert "no AB uses it" in call(masters.app, "used-by", FLAT).stdout
     assert "no AB uses it" in call(masters.app, "used-by", BIAS, "OTHER_CATEGORY").stdout
 
@@ -103,7 +107,7 @@ def test_bad_with_its_selection_list_and_undo(call: Call, tmp_path: Path) -> Non
     assert result.exit_code == 0
     assert "declared bad by " in result.stdout
     assert f"associate again: phoenix ab create {RELEASE} '{KEY}'" in result.stdout
-    assert [ab["name"] for ab in json.loads(file.read_text())["batches"][0]["abs"]] == [FLAT]
+    assert [each["name"] for each in json.loads(file.read_text())["batches"][0]["abs"]] == [FLAT]
     (line,) = as_json(call(masters.app, "list", "--bad", "--format", "json"))
     assert (line["master"], line["release"], line["reason"], line["ABs then"]) == (
         TABLE,
@@ -139,6 +143,12 @@ def test_the_selection_goes_to_standard_output_as_json(call: Call) -> None:
 def test_wrong_usage(call: Call, words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         call(masters.app, *words)
+
+
+def test_the_list_of_abs_shows_what_makes_bad_masters(call: Call) -> None:
+    call(masters.app, "bad", BIAS, "--reason", "light leak")
+    listed = as_json(call(ab.app, "list", RELEASE, "--format", "json"))
+    assert {row["AB"]: row["master"].rpartition(": ")[2] for row in listed} == {BIAS: "light leak", FLAT: ""}
 
 
 def test_a_dry_run_changes_nothing(call: Call, database: Database, jobs: list[str]) -> None:
