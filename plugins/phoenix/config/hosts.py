@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 from phoenix.config.instrument import DrsType, Recipe
 from phoenix.config.release import Release
@@ -158,7 +159,7 @@ def _queue(site: Site, name: str | None, pool: str, hosts: tuple[Host, ...]) -> 
     largest = min(host.memory_gb for host in hosts)
     classes: list[MemoryClass] = []
     over = 0.0
-    for label, up_to in site.memory_classes.items():
+    for label, up_to in sorted(site.memory_classes.items(), key=itemgetter(1)):
         if over < largest:
             classes.append(MemoryClass(label, over, min(up_to, largest)))
         over = up_to

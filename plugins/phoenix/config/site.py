@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -109,10 +108,9 @@ class Site(Strict):
 
     @field_validator("memory_classes")
     @classmethod
-    def _grow(cls, classes: dict[str, float]) -> dict[str, float]:
-        sizes = list(classes.values())
-        if sizes[0] <= 0 or any(second <= first for first, second in pairwise(sizes)):
-            raise ValueError("sizes in GB, each larger than the one before")
+    def _distinct(cls, classes: dict[str, float]) -> dict[str, float]:
+        if min(classes.values()) <= 0 or len(set(classes.values())) < len(classes):
+            raise ValueError("sizes in GB, all different and above 0")
         if not all(name.isidentifier() for name in classes):
             raise ValueError("names of letters, digits and underscores: they become part of task names")
         return classes
