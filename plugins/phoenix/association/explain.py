@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from phoenix.association.candidates import Candidate
+from phoenix.association.explain_inputs import inputs_explained
 from phoenix.association.grouping import Group
 from phoenix.association.matching import DT_DECIMALS, Trace, time_refused
 from phoenix.association.traits import shown, value_of
@@ -65,10 +66,11 @@ def explanation(ab: AssociationBlock, group: Group, traces: Iterable[Trace], rul
         "rules_version": rules.version,
         "match_time_mjd": ab.mjd_obs_mod,
         "grouped_by": {name: _text(group.first, rules, name) for name in group.task.group_by},
-        "raw_frames": len(ab.raws),
+        "raw_frames": len({raw for member in group.members for raw in member.raws} or ab.raws),
         "exclusion": ab.exclusion,
         "exclusion_reason": ab.exclusion_reason,
         "associations": [_association(trace, group.first) for trace in traces],
+        **(inputs_explained(group, rules) if group.members else {}),
     }
 
 

@@ -32,9 +32,27 @@ def _lines(content: Mapping[str, Any], every: bool) -> Iterator[str]:
         yield f"  excluded, {content['exclusion']}: {content['exclusion_reason']}"
     for remark in content.get("remarks", ()):
         yield f"  {remark}"
+    if "inputs" in content:
+        yield from _inputs(content, every)
     for association in content["associations"]:
         yield ""
         yield from _association(association, every)
+
+
+def _inputs(content: Mapping[str, Any], every: bool) -> Iterator[str]:
+    """Tell which ABs a second step combines; all of its group, and the nearest of the others."""
+    inputs = content["inputs"]
+    taken = [entry for entry in inputs if entry["verdict"] == "taken"]
+    yield ""
+    yield f"INPUTS  {len(taken)} ABs taken, at least {content['inputs_needed']} are needed"
+    shown = inputs if every else inputs[: max(_SHOWN, len(taken))]
+    for entry in shown:
+        products = f" ({', '.join(entry['products'])})" if entry["products"] else ""
+        mark = "+" if entry["verdict"] == "taken" else "-"
+        yield f"  {mark} {entry['name']} {entry['task']}: {entry['reason']}{products}"
+    hidden = content["inputs_not_listed"] + len(inputs) - len(shown)
+    if hidden:
+        yield f"  ... and {hidden} more, farther away"
 
 
 def _association(association: Mapping[str, Any], every: bool) -> Iterator[str]:
