@@ -1,9 +1,9 @@
 """How cores and memory of hosts are shared among ABs: pools, memory classes, how many at once.
 
 Both limits are one number. A pool holds the memory of its hosts in MB, and what an AB takes from it is the
-larger of its memory and of its share of the cores, memory / slots for each core it uses. So neither the sum of
-memory nor the number of recipes can exceed what the host has. MB and not GB: whole GB are too coarse for the
-share of a core (100 GB on 32 slots).
+larger of its memory and of its share of the cores, memory / slots for each core it uses. So neither the sum
+of memory nor the number of recipes can exceed what the host has. MB and not GB: whole GB are too coarse for
+the share of a core (100 GB on 32 slots).
 """
 
 from __future__ import annotations
