@@ -105,17 +105,18 @@ def grave_lines(lines: Iterable[LogLine], grave: Sequence[Grave]) -> list[tuple[
 
 
 def telling(lines: Sequence[LogLine]) -> list[LogLine]:
-    """Return the messages that say what went wrong, each once.
+    """Return the messages that say what went wrong.
 
     CPL tells an error several times: as it happens, as a dump of what led to it, and that it happened.
     """
-    said: dict[str, LogLine] = {}
+    said: list[LogLine] = []
     for line in lines:
         dumped = _DUMPED.fullmatch(line.text)
         text = dumped[1] if dumped else line.text
-        if not _SAYS_NOTHING.fullmatch(text):
-            said.setdefault(text, LogLine(line.severity, line.source, text))
-    return list(said.values())
+        repeated = dumped is not None and any(text == earlier.text for earlier in said)
+        if not repeated and not _SAYS_NOTHING.fullmatch(text):
+            said.append(LogLine(line.severity, line.source, text))
+    return said
 
 
 def summarized(lines: Sequence[LogLine], at_most: int = 5) -> list[str]:
