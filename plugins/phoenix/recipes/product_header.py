@@ -25,6 +25,8 @@ _REC = "HIERARCH ESO PRO REC1"
 _NOT_INHERITED = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|BSCALE|BZERO|BLANK|GROUPS|INHERIT|EXTNAME|EXTVER"
     r"|CHECKSUM|DATASUM|DATAMD5|DATE|PIPEFILE|COMMENT|HISTORY||CONTINUE|LONGSTRN"
+    # Measured on one product; the radial velocity is that of the exposure.
+    r"|ESO QC (?!VRAD ).*"
     r"|ESO PRO .*|PRODCATG|PROV\d+|ASSO[NCM]\d+|NCOMBINE|NUSER.*"
     # A world coordinate system describes the pixels of its own image.
     r"|WCSAXES|WCSNAME|C(TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d+|(CD|PC)\d+_\d+|BUNIT"

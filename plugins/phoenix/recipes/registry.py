@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phoenix.recipes import VERSION
 from phoenix.recipes.recipe import Pipeline
+from phoenix.recipes.spectrum_combine import SPECTRUM_COMBINE
 from phoenix.recipes.verify_inputs import VERIFY_INPUTS
 
-PIPELINE = Pipeline("phoenix", VERSION, (VERIFY_INPUTS,))
+PIPELINE = Pipeline("phoenix", VERSION, (SPECTRUM_COMBINE, VERIFY_INPUTS))
