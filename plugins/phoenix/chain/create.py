@@ -230,7 +230,7 @@ def _store_night(
             except AssociationError as error:
                 created.errors.append(error)
     try:
-        created.withdrawn = abs_.withdraw(batch_id, night, given)
+        created.withdrawn = abs_.withdraw(batch_id, night, given) if found.whole else []
     except AssociationError as error:
         created.errors.append(error)
     return created

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -120,3 +121,37 @@ def test_differences_are_findings(call: Call, database: Database) -> None:
     result = call("verify", "UVES_R3", "2019-03", "--format", "json")
     assert result.exit_code == 1
     assert {row["what"] for row in json.loads(result.stdout)} == {"not stored"}
+
+
+def test_history_of_an_ab_and_its_tree(call: Call, configuration: Configuration) -> None:
+    call("create", "UVES_R3", "2019-03")
+    path = AbTrees(configuration.folders).path("UVES_R3", Tree.SOURCE, "2019-03-04", SCIENCE)
+    before = path.read_text()
+    assert as_json(call("history", "UVES_R3", SCIENCE, "--format", "json")) == []
+    path.write_text(before + "PARAM reduce.tiltcorr=false\n")
+    call("accept", "UVES_R3", SCIENCE)
+    (old,) = as_json(call("history", "UVES_R3", SCIENCE, "--format", "json"))
+    assert old["tree"] == "source"
+    assert Path(old["text"]).read_text() == before + "PARAM reduce.tiltcorr=false\n"
+    assert as_json(call("tree", "UVES_R3", "--format", "json"))[0] == {"night": "2019-03-04", "ABs": 7}
+    assert "all are well" in call("tree", "UVES_R3", "--verify").stdout
+    path.write_text("nonsense")
+    damaged = call("tree", "UVES_R3", "--verify", "--format", "json")
+    assert (damaged.exit_code, len(json.loads(damaged.stdout))) == (1, 1)
+    with pytest.raises(UsageError, match="there is no folder"):
+        call("tree", "MUSE_smart")
+    with pytest.raises(UsageError, match="is no name of a tree"):
+        call("tree", "../etc")
+
+
+def test_create_from_another_source(call: Call, configuration: Configuration, tmp_path: Path) -> None:
+    (tmp_path / "bad.xml").write_text("<votable/>")
+    result = call("create", "UVES_R3", "2019-03", "--associations", str(tmp_path))
+    assert result.exit_code == 1
+    assert "bad.xml, line 1: element votable is the first one" in result.stderr
+    assert "calselector" in result.stdout
+    with pytest.raises(UsageError, match="only calselector reads them"):
+        call("create", "UVES_R3", "2019-03", "--from", "created", "--associations", str(tmp_path))
+    assert call("create", "UVES_R3", "2019-03", "--from", "magic").exit_code == 2
+    call("create", "UVES_R3", "2019-03", "--from", "created")
+    assert "source: created" in call("explain", "UVES_R3", SCIENCE).stdout

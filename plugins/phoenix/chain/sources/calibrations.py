@@ -131,4 +131,5 @@ class CalibrationCheck:
     def _others(self, ab: AssociationBlock, tag: str) -> list[Mcalib]:
         made = self._by_rules.get(ab.name)
         found = [mcalib for mcalib in made.mcalibs if mcalib.tag == tag] if made else []
-        return [] if any(self._problem(mcalib) for mcalib in found) else found
+        virtual = (mcalib.source for mcalib in found if mcalib.status is McalibStatus.VIRTUAL)
+        return found if self._there.issuperset(virtual) else []

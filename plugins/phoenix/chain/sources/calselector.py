@@ -108,6 +108,7 @@ class CalselectorAbs:
                 *((file.night, error) for file in files if file.night in nights for error in file.errors),
             ),
             tuple((file.night, note) for file in files if file.night in nights for note in file.notes),
+            whole=not errors,
         )
 
     def _files(self) -> tuple[list[_File], list[tuple[str, PhoenixError]]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+from phoenix.association.engine import AssociatedBlock
 from phoenix.association.explain import explanation
 from phoenix.chain.sources.batch import BatchFrames
 from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
+from phoenix.config.rules import Rules
 
 
 class CreatedAbs:
@@ -30,7 +33,7 @@ class CreatedAbs:
                 SourcedBlock(
                     replace(block.ab, origin=self.name.value),
                     block.ab.date,
-                    partial(explanation, block.ab, block.group, block.traces, self._batch.rules),
+                    partial(_explanation, block, self._batch.rules),
                 )
                 for block in found.blocks
                 if block.ab.date in nights
@@ -38,3 +41,8 @@ class CreatedAbs:
             left_out=tuple(out for out in found.left_out if out.night in nights),
             errors=tuple((night, error) for night, error in found.errors if night in nights),
         )
+
+
+def _explanation(block: AssociatedBlock, rules: Rules) -> dict[str, Any]:
+    told = explanation(block.ab, block.group, block.traces, rules)
+    return told | {"source": SourceName.CREATED.value}

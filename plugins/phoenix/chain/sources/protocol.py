@@ -55,6 +55,8 @@ class Sourced:
         (night, sentence): what was noticed and hinders nothing.
     refused
         Names of ABs that are there and could not be given: none of them is withdrawn.
+    whole
+        False if it is not known which ABs there should be: then nothing is withdrawn.
     """
 
     blocks: tuple[SourcedBlock, ...] = ()
@@ -62,6 +64,7 @@ class Sourced:
     errors: tuple[tuple[str, PhoenixError], ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
     refused: frozenset[str] = frozenset()
+    whole: bool = True
 
     def __add__(self, other: Sourced) -> Sourced:
         return Sourced(
@@ -70,6 +73,7 @@ class Sourced:
             self.errors + other.errors,
             self.notes + other.notes,
             self.refused | other.refused,
+            self.whole and other.whole,
         )
 
 

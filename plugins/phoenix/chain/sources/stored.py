@@ -254,9 +254,8 @@ def _text(document: AbDocument, ab: AssociationBlock) -> str:
     """Return the text of the renewed AB: comments of people stay, what told of its processing goes."""
     if document.render() == write(document.ab, document.processing):
         return write(ab)
-    text = document.edited(ab).render()
     heading = f"{remark().text}{remark(HEADINGS['OUTCOME']).text}"
-    return text.removesuffix(heading) if document.processing else text
+    return document.edited(ab).render().replace(heading, "")
 
 
 def _explanation(found: _Found, ab: AssociationBlock, changes: tuple[str, ...]) -> dict[str, Any]:
