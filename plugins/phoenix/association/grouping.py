@@ -248,19 +248,14 @@ class Grouping:
 
 def _left_out_of(task: Task, members: Sequence[Member], usable: Sequence[Member]) -> list[LeftOut]:
     """Return the ABs of a group that are in no AB of the second step, each with the reason."""
-    found = [
-        LeftOut(
-            member.ab.name, member.ab.date, DEFECTIVE_INPUT,
-            f"not in an AB of {task.title.lower()}: it is itself {member.defect}",
-        )
-        for member in members
-        if member.defect
-    ]  # fmt: skip
+    found = []
+    for member in members:
+        if member.defect:
+            reason = f"not in an AB of task {task.name}: it is itself {member.defect}"
+            found.append(LeftOut(member.ab.name, member.ab.date, DEFECTIVE_INPUT, reason))
     if len(usable) < task.min_raw:
-        title = task.title.lower()
-        reason = (
-            f"{len(usable)} of {len(members)} ABs can be processed, {title} needs at least {task.min_raw}"
-        )
+        there = f"{len(usable)} of {len(members)} ABs can be processed"
+        reason = f"{there}, task {task.name} needs at least {task.min_raw}"
         found += [LeftOut(m.ab.name, m.ab.date, TOO_FEW_INPUTS, reason) for m in usable]
     return found
 

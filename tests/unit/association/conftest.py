@@ -20,18 +20,22 @@ Associate = Callable[..., Associations]
 def run() -> Associate:
     """Return the function: frames, and what shall differ in rules and release."""
     configuration = project_configuration()
-    release, instrument = configuration.release("UVES_R3"), configuration.instrument("UVES")
+    instrument = configuration.instrument("UVES")
     project_rules = configuration.rules("UVES")
 
     def run_(
-        frames: Iterable[Frame], rules: Rules | None = None, mode: str = "COMPLETE", **changes: Any
+        frames: Iterable[Frame],
+        rules: Rules | None = None,
+        mode: str = "COMPLETE",
+        release: str = "UVES_R3",
+        **changes: Any,
     ) -> Associations:
         frames = list(frames)
         nights = {frame.night for frame in frames if frame.kind == "raw"}
         return associate(
             frames,
             rules or project_rules.model_copy(update=changes),
-            release.model_copy(update={"mode": Mode(mode)}),
+            configuration.release(release).model_copy(update={"mode": Mode(mode)}),
             instrument,
             nights,
         )

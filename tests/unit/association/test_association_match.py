@@ -28,7 +28,7 @@ def with_science(*associations, **breaks):
         .task("science")
         .model_copy(update={"associate": tuple(Association.model_validate(a) for a in associations)})
     )
-    return rules().model_copy(update={"tasks": (*rules().tasks[:-1], task), **breaks})
+    return rules().model_copy(update={"tasks": (*rules().tasks[:-2], task), **breaks})
 
 
 BIAS = {

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from builders_uves import BLUE, RED, Nights, Setting, master, rules, tables
 from phoenix.association.explain import explanation
+from phoenix.config.rules import Tolerance
+from phoenix.model.ab import raws_of
 from phoenix.model.ab_text import write
 
 SETTINGS = (BLUE, RED, Setting(1, 346.0), Setting(1, 437.0, binning=1), Setting(1, 437.0, slit_arcsec=0.4))
@@ -25,6 +27,7 @@ KINDS = (
 DAMAGE = st.sampled_from(
     [
         ("OBS.ID", None),
+        ("OBS.ID", 77),
         ("DET.CHIPS", None),
         ("DET.CHIPS", 3),
         ("DET.CHIPS", True),
@@ -94,10 +97,11 @@ def told(result):
 @settings(max_examples=300, deadline=None)
 def test_order_does_not_matter_and_every_choice_is_the_best(run, header_set, random) -> None:
     frames, broken = header_set
-    result = run(frames, breakpoints=broken)
+    result = run(frames, breakpoints=broken, release="UVES_STACK")
     shuffled = list(frames)
     random.shuffle(shuffled)
-    assert told(run(shuffled, breakpoints=broken)) == told(result)
+    assert told(run(shuffled, breakpoints=broken, release="UVES_STACK")) == told(result)
+    assert_inputs(result)
 
     raws = [raw.path for block in result.blocks for raw in block.ab.raws]
     assert len(raws) == len(set(raws))
@@ -105,6 +109,62 @@ def test_order_does_not_matter_and_every_choice_is_the_best(run, header_set, ran
         for trace in block.traces:
             if not trace.search.link.rule.static:
                 assert_best(block, trace, broken)
+
+
+#: Exposures of a few OBs: setting, how many, how many of the template are lost, OB, exposure time in seconds.
+EXPOSURES = st.tuples(
+    st.sampled_from((BLUE, RED)),
+    st.integers(1, 3),
+    st.integers(0, 1),
+    st.integers(1, 3),
+    st.sampled_from([60, 70, 90]),
+)
+SOUND = [
+    master(f"{catg}_{chip}", 58547.0, setting)
+    for catg in ("MASTER_BIAS", "ORDER_TABLE", "LINE_TABLE", "MASTER_FLAT")
+    for setting, chip in ((BLUE, "BLUE"), (RED, "REDL"), (RED, "REDU"))
+]
+
+
+@given(st.lists(EXPOSURES, max_size=8), BLOWS, st.booleans(), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_stacks_do_not_depend_on_the_order_and_take_each_exposure_once(
+    run, exposures, blow, similar, random
+) -> None:
+    nights = Nights()
+    for setting, count, lost, ob, exptime_s in exposures:
+        nights.science(setting, count, planned=count + lost, OBS__ID=ob, EXPTIME=exptime_s)
+    frames = [*nights.frames, *SOUND, *tables(BLUE, RED)]
+    first, step, (key, value) = blow
+    for index in range(first, len(nights.frames), step):
+        kept = {k: v for k, v in frames[index].keywords.items() if k != key}
+        frames[index] = replace(frames[index], keywords=kept if value is None else {**kept, key: value})
+    tolerance = {"EXPTIME": Tolerance(relative=0.2)} if similar else {}
+    stack = rules().task("stack").model_copy(update={"similar": tolerance})
+    changes = {"tasks": (*rules().tasks[:-1], stack), "mode": "IDP", "release": "UVES_STACK"}
+    result = run(frames, **changes)
+    assert_inputs(result)
+    random.shuffle(frames)
+    assert told(run(frames, **changes)) == told(result)
+    names = [block.ab.name for block in result.blocks if block.ab.task == "stack"]
+    assert names == sorted(names)
+
+
+def assert_inputs(result) -> None:
+    """Each second step takes enough sound ABs of this very result, each AB in one AB of a task only."""
+    abs_ = {block.ab.name: block.ab for block in result.blocks}
+    assert len(abs_) == len(result.blocks)
+    taken = [(ab.task, name) for ab in abs_.values() for name in ab.input_abs]
+    assert len(taken) == len(set(taken))
+    for ab in abs_.values():
+        assert bool(ab.raws) != bool(ab.inputs)
+        assert len(ab.input_abs) >= ab.min_inputs
+        for entry in ab.inputs:
+            maker = abs_[entry.ab]
+            assert entry.tag in maker.expected
+            assert (maker.exclusion, maker.missing, maker.date) == ("", (), ab.date)
+            assert ab.level >= maker.level
+        assert len(raws_of(ab, abs_)) == len(ab.raws) + len(ab.input_abs)
 
 
 def assert_best(block, trace, broken) -> None:
