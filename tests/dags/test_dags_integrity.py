@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
@@ -81,6 +84,89 @@ for task in dag.tasks:
     for dag_file in DAG_FILES:
         result = parse(dag_file, PROJECT / "include" / "config", tmp_path, program)
         assert result.returncode == 0, result.stderr
+
+
+def tasks(config: Path, tmp_path: Path, instrument: str = "UVES") -> dict[str, dict[str, Any]]:
+    """Return what each task of an instrument's DAG takes of the hosts, and what it waits for."""
+    program = f"""
+import json
+from phoenix.orchestration.dag_factory import instrument_dag
+print(json.dumps({{task.task_id: {{
+    "pool": task.pool, "slots": task.pool_slots, "queue": task.queue, "rule": task.trigger_rule,
+    "at_once": task.max_active_tis_per_dag, "after": sorted(task.upstream_task_ids),
+}} for task in instrument_dag({instrument!r}).tasks}}))
+"""
+    result = parse(PROJECT / "dags" / "phoenix_uves.py", config, tmp_path, program)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, dict[str, Any]] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def copy_of_configuration(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(PROJECT / "include" / "config", tmp_path / "config"))
+
+
+def test_two_recipes_at_a_time_on_the_host_of_the_demo(tmp_path: Path) -> None:
+    found = tasks(PROJECT / "include" / "config", tmp_path)
+    recipes = [
+        task for name, task in found.items() if name.startswith("run_recipes.") and "plan_" not in name
+    ]
+    assert recipes
+    for task in [*recipes, found["qc_reports.report_quality"]]:
+        assert (task["pool"], task["slots"], task["queue"]) == ("host", 2048, "default")
+        assert task["at_once"] is None
+    assert {task["pool"] for name, task in found.items() if "plan_" in name} == {"default_pool"}
+
+
+def test_one_mapped_task_per_task_of_the_cascade(tmp_path: Path) -> None:
+    found = {name.removeprefix("run_recipes.") for name in tasks(PROJECT / "include" / "config", tmp_path)}
+    assert {"bias", "plan_bias", "science", "plan_science"} <= found
+    assert not {name for name in found if name.endswith(("_small", "_medium", "_large"))}
+
+
+def test_memory_classes_follow_each_other(tmp_path: Path) -> None:
+    config = copy_of_configuration(tmp_path)
+    file = config / "instruments" / "uves.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["recipes"]["uves_cal_mflat"] = {"timeout": "10 min", "memory_gb": 2}
+    file.write_text(yaml.safe_dump(content))
+    found = tasks(config, tmp_path)
+    small, medium = found["run_recipes.flat_small"], found["run_recipes.flat_medium"]
+    assert (small["slots"], medium["slots"]) == (2048, 4096)
+    again = found["run_recipes.plan_flat_medium"]
+    assert again["rule"] == "all_done"
+    assert again["after"] == ["run_recipes.flat_small", "run_recipes.plan_flat_small"]
+    assert "run_recipes.plan_flat_medium" in medium["after"]
+
+
+def test_memory_by_measured_inputs_is_planned_after_they_are_made(tmp_path: Path) -> None:
+    config = copy_of_configuration(tmp_path)
+    file = config / "instruments" / "uves.yaml"
+    content = yaml.safe_load(file.read_text())
+    memory = {"base_gb": 0.5, "bytes_per_row": 66, "typical_rows": 1000}
+    content["recipes"]["uves_obs_scired"] = {"timeout": "10 min", "memory": memory}
+    file.write_text(yaml.safe_dump(content))
+    found = tasks(config, tmp_path)
+    (plan,) = (task for name, task in found.items() if name.endswith("plan_science_small"))
+    assert any(not name.startswith("run_recipes.plan_") for name in plan["after"])
+    assert "run_recipes.science_medium" in found
+
+
+def test_several_hosts_have_queues_pools_and_streams(tmp_path: Path) -> None:
+    config = copy_of_configuration(tmp_path)
+    shutil.copy(config / "sites" / "example_eso.yaml", config / "phoenix.yaml")
+    science = tasks(config, tmp_path)["run_recipes.science"]
+    assert (science["queue"], science["pool"], science["slots"]) == ("shared", "host_shared", 4096)
+    muse = tasks(config, tmp_path, "MUSE")["run_recipes.bias"]
+    assert (muse["queue"], muse["pool"], muse["at_once"]) == ("muse", "host_muse", 3)
+    assert muse["slots"] == 128 * 1024
+
+
+def test_serial_processing_is_one_ab_at_a_time(tmp_path: Path) -> None:
+    config = copy_of_configuration(tmp_path)
+    file = config / "instruments" / "uves.yaml"
+    file.write_text(file.read_text().replace("drs_type: CON", "drs_type: CPL"))
+    assert tasks(config, tmp_path)["run_recipes.bias"]["at_once"] == 1
 
 
 def test_broken_yaml_is_named_with_its_field(tmp_path: Path) -> None:
