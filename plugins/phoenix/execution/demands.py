@@ -83,7 +83,7 @@ def _raw_frames(ab: AssociationBlock, task: Task) -> Iterator[str]:
 def _calibrations(ab: AssociationBlock, task: Task, rules: Rules) -> Iterator[str]:
     """Name mandatory calibrations that the AB does not even list as missing."""
     tags = {calib.tag for calib in ab.mcalibs} | {gap.tag for gap in ab.missing}
-    setting = dict(ab.match_keys)
+    setting = {"INSTRUME": ab.instrument, **dict(ab.match_keys)}
     for association in task.associate:
         if association.minimum and _applies(association, setting):
             for catg in _categories(association.catg, setting, rules):

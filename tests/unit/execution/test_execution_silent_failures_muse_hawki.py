@@ -24,7 +24,7 @@ TABLES = [
         Path(f"/made/{ab}/p.fits"),
         "PIXTABLE_REDUCED",
         f"{ab}_p.fits",
-        raw=True,
+        raw=False,
         mandatory=True,
         ab=f"{ab}.ab",
     )

@@ -1,0 +1,96 @@
+"""What recipes of GIRAFFE and XSHOOTER do wrong with exit code 0, and failures they tell in odd ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders_verdict import calibration, judged, task_ab, written
+from phoenix.model.outcome import Outcome
+
+FIBRES = task_ab("GIRAFFE", "science", expected=("SCIENCE_RBNSPECTRA", "SCIENCE_RBNSPEC_IDP"))
+ARC = task_ab("GIRAFFE", "wavelength", expected=("DISPERSION_SOLUTION", "LINE_DATA"))
+STARE = task_ab(
+    "XSHOOTER",
+    "science_stare",
+    expected=("SCI_SLIT_MERGE1D_VIS", "SCI_SLIT_FLUX_MERGE1D_VIS"),
+    match_keys=(("arm", "VIS"),),
+)
+
+
+def test_giraffe_without_the_bias_it_was_given() -> None:
+    """The recipe takes the prescan instead: exit code 0, all products."""
+    inputs = [calibration("MASTER_BIAS"), calibration("FF_LOCWIDTH")]
+    products = [written(catg, calibrations=["FF_LOCWIDTH"]) for catg in FIBRES.expected]
+    verdict = judged(FIBRES, products, inputs=inputs)
+    assert verdict.findings == ("calibration MASTER_BIAS was given, but no product names it",)
+
+
+def test_giraffe_without_spectra_of_single_fibres() -> None:
+    """Without generate-SDP-format: 7 products, no IDP."""
+    verdict = judged(FIBRES, [written("SCIENCE_RBNSPECTRA")])
+    assert verdict.findings == ("expected product SCIENCE_RBNSPEC_IDP was not written",)
+
+
+def test_what_giraffe_always_warns_of_is_harmless() -> None:
+    log = (
+        "[WARNING] giscience: No reference line mask present in frame set.\n"
+        "[WARNING] giscience: Missing dark value property (ESO PRO DARK VALUE), will be set to 0.!"
+    )
+    assert judged(FIBRES, [written(catg) for catg in FIBRES.expected], log=log).outcome is Outcome.OK
+
+
+def test_giraffe_tells_why_it_gives_up_as_information() -> None:
+    log = (
+        "[ INFO  ] giscience: No master localization (centroid position) present in frame set. Aborting ...\n"
+        "[ ERROR ] giscience: No error(s) to dump\n"
+        "[ ERROR ] esorex: Execution of recipe 'giscience' failed, status = 1\n"
+        "[WARNING] esorex: Writing of output sof omitted due to previous errors"
+    )
+    assert judged(FIBRES, exit_code=1, log=log).findings == (
+        "giscience says: No master localization (centroid position) present in frame set. Aborting ...",
+        "exit code 1 (unspecified error)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rms", "used", "words"),
+    [
+        (0.021, 2215, ""),
+        (0.4, 2215, "DISPERSION_SOLUTION has PRO.WSOL.RMS = 0.4; expected at most 0.1 pixel"),
+        (
+            0.021,
+            300,
+            "LINE_DATA has QC.RESOL.NLINES = 300; expected at least 0.5 times 2220, QC.RESOL.NTOTAL",
+        ),
+    ],
+)
+def test_a_lost_wavelength_solution_of_giraffe(rms: float, used: int, words: str) -> None:
+    products = [
+        written("DISPERSION_SOLUTION", {"PRO.WSOL.RMS": rms}),
+        written("LINE_DATA", {"QC.RESOL.NTOTAL": 2220, "QC.RESOL.NLINES": used}),
+    ]
+    verdict = judged(ARC, products)
+    assert verdict.outcome is (Outcome.FAILED if words else Outcome.OK)
+    assert not words or verdict.findings[0].startswith(words)
+
+
+def test_xshooter_without_flux_calibration() -> None:
+    """Without EXPTIME or response: exit code 0 and a spectrum in counts."""
+    verdict = judged(STARE, [written("SCI_SLIT_MERGE1D_VIS")])
+    assert verdict.findings == ("expected product SCI_SLIT_FLUX_MERGE1D_VIS was not written",)
+
+
+def test_xshooter_leaves_temporary_files_that_are_no_products() -> None:
+    """After it was killed for want of memory, BIAS_PRE_*.fits lie about; the recipe lists none."""
+    verdict = judged(
+        task_ab("XSHOOTER", "bias", expected=("MASTER_BIAS_VIS",)), exit_code=137, oom_killed=True
+    )
+    assert verdict.outcome is Outcome.OUT_OF_MEMORY
+
+
+def test_a_product_of_the_wrong_arm() -> None:
+    """UVB frames tagged VIS make a MASTER_BIAS_VIS; the classes of the frames tell before the start."""
+    ab = task_ab("XSHOOTER", "bias", expected=("MASTER_BIAS_UVB",))
+    assert judged(ab, [written("MASTER_BIAS_VIS")]).findings == (
+        "expected product MASTER_BIAS_UVB was not written",
+    )
