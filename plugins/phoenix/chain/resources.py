@@ -140,7 +140,8 @@ def _rows(
     """Give the rows of each input that counts; None for those that are not there."""
     inputs = resolve(ab, producers)
     if isinstance(inputs, Refusal):  # it will not start; for the record it needs what typical inputs need
-        tags = [entry.tag for entry in (*ab.raws, *ab.inputs, *ab.mcalibs)]
+        tags = [*(raw.tag for raw in ab.raws), *(entry.tag for entry in ab.inputs)]
+        tags += [calib.tag for calib in ab.mcalibs]
         yield from (None for tag in tags if re.fullmatch(model.of, tag))
         return
     for entry in inputs:

@@ -93,7 +93,8 @@ def _cascade(instrument: Instrument, release: Release, tasks: Iterable[Task], ho
     A task whose ABs can come into several memory classes has one mapped task for each, the smallest first:
     what ends there as out_of_memory is planned again for the next.
     """
-    before = planned = None
+    before = None
+    planned: Any = []
     for step in tasks:
         recipe = instrument.recipes[step.recipe]
         classes = hosts.classes_of(recipe)

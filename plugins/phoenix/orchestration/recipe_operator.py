@@ -110,9 +110,11 @@ class RecipeOperator(BaseOperator):
         running = get_current_context()
         instance = running["ti"]
         # Airflow raises max_tries when a person clears the task: that is a first try anew.
-        if instance.try_number <= instance.max_tries - self.retries + 1:
+        first = instance.max_tries - (self.retries or 0) + 1
+        since = running["dag_run"].start_date
+        if instance.try_number <= first or since is None:
             return self.lot
-        return unsettled(batch.database, self.release, self.lot, running["dag_run"].start_date)
+        return unsettled(batch.database, self.release, self.lot, since)
 
     def _run(self, batch: RunningBatch, ab: str) -> _Ended:
         """Run one AB; whatever goes wrong with it is told at the end of the lot."""
