@@ -72,6 +72,8 @@ def run(
         owner = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()} (phoenix ab run)"
         ended = rerun(database, configuration, plan, owner, lambda line: typer.echo(line, err=True))
         show([_attempt_line(each.step.name, each.attempt, each.error) for each in ended], output)
+        for key in plan.keys:
+            typer.echo(f"QC, IDPs and ingestion follow: phoenix batch run {release} '{key}'", err=True)
         raise typer.Exit(0 if all(each.good for each in ended) else 1)
     if again:
         reset(database, configuration, plan)

@@ -179,6 +179,7 @@ def test_an_ab_with_all_that_depends_on_it(call: Call, jobs: list[str]) -> None:
         (FLAT, "unprocessable"),
     ]
     assert "1 of 2: bias UVES.bias.ab ok" in result.stderr
+    assert f"QC, IDPs and ingestion follow: phoenix batch run {RELEASE} '{KEY}'" in result.stderr
 
 
 def test_reset(call: Call, database: Database) -> None:
