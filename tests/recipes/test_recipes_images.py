@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
+from astropy.io import fits
 
-from phoenix.config.loader import Configuration
+from builders_execution import bias_ab, store_ab, write_fits
+from phoenix.archive.gate import judge
+from phoenix.chain.execute import run_ab
+from phoenix.config.loader import PROJECT, Configuration
+from phoenix.config.release import Ingestion
 from phoenix.config.site import Engine
 from phoenix.deployment.image_folders import ImageFolder, image_folders
 from phoenix.deployment.images import LABEL_VERSION, ensure_images
 from phoenix.deployment.installation import Installation
-from phoenix.execution.command import checked_parameters
-from phoenix.execution.docker_engine import DockerRunner
+from phoenix.execution.command import checked_parameters, recipe_command
+from phoenix.execution.container import ContainerJob
+from phoenix.execution.docker_engine import DockerRunner, recipe_user
 from phoenix.execution.pipeline import RecipeFacts, recipe_facts
+from phoenix.execution.products import read_products
+from phoenix.execution.staging import Input, stage
+from phoenix.execution.usage import read_usage
+from phoenix.execution.workfolder import WorkFolder
+from phoenix.headers.reader import read_header
+from phoenix.model.ab import RawFile
 from phoenix.model.frame import Value
+from phoenix.model.outcome import Outcome
+from phoenix.model.product import IngestState
+from phoenix.store.archive import Candidate
+from phoenix.store.database import Database
+from phoenix.store.tables import IdpRow
 
 pytestmark = pytest.mark.engine
 
@@ -108,3 +127,83 @@ def test_an_image_gives_no_privileges(engine: docker.DockerClient, folder: Image
 
     assert run("id -u") == "1000"
     assert run("find / -xdev -type f -perm /6000", user="root") == ""
+
+
+def test_our_own_recipes_run_in_their_image(runner: DockerRunner, tmp_path: Path) -> None:
+    image = runner.image_id("phoenix-recipes")
+    work = WorkFolder(tmp_path / "01")
+    work.create(recipe_user())
+    frame = write_fits(tmp_path / "frame.fits", {"INSTRUME": "UVES"})
+    sof = stage([Input(frame, "ANY", frame.name, raw=True, mandatory=True)], work, recipe_user())
+    known = recipe_facts(runner, image, "phoenix_verify_inputs", tmp_path, lambda: False).parameters
+    parameters = checked_parameters("phoenix_verify_inputs", {"wrong-sums": "fail"}, known)
+    lines: list[str] = []
+    end = runner.run(
+        ContainerJob(
+            release="TEST",
+            ab="own.ab",
+            attempt=1,
+            image=image,
+            command=recipe_command("phoenix_verify_inputs", sof, parameters),
+            input_folder=work.input,
+            output_folder=work.output,
+            memory_gb=0.5,
+            cpus=1,
+            timeout_s=60,
+        ),
+        lines.append,
+        lambda: False,
+    )
+    assert end.exit_code == 0, lines
+    (product,) = read_products(work.output).products
+    assert (product.pro_catg, product.problem) == ("INPUT_REPORT", "")
+    assert str(product.keywords["PRO.REC1.PIPE.ID"]).startswith("phoenix/")
+    assert read_usage(work.output).memory_peak_mb
+
+
+@pytest.fixture
+def with_stand_in(tmp_path: Path) -> Configuration:
+    """The project's configuration with the stand-in in place of the KMOS pipeline."""
+    shutil.copytree(PROJECT / "include" / "config", tmp_path / "config")
+    kmos = tmp_path / "config" / "instruments" / "kmos.yaml"
+    text = kmos.read_text()
+    assert "image: phoenix-kmos\n" in text
+    kmos.write_text(text.replace("image: phoenix-kmos\n", "image: phoenix-kmos-stand-in\n"))
+    return Configuration(tmp_path / "config", tmp_path / "var")
+
+
+def test_a_stand_in_runs_as_a_recipe_does_and_the_archive_refuses_its_products(
+    engine: docker.DockerClient, database: Database, with_stand_in: Configuration, tmp_path: Path
+) -> None:
+    raws = [
+        write_fits(tmp_path / f"dark{i}.fits", {"DPR.CATG": "CALIB", "DPR.TYPE": "DARK", "INSTRUME": "KMOS"})
+        for i in range(3)
+    ]
+    ab = replace(
+        bias_ab([]),
+        name="KMOS.2019-03-04T10:00:00.000_tpl.ab",
+        release="KMOS_R",
+        instrument="KMOS",
+        task="dark",
+        recipe="kmos_dark",
+        raw_type="DARK",
+        raws=tuple(RawFile(str(path), "DARK") for path in raws),
+        expected=("MASTER_DARK", "BADPIXEL_DARK"),
+        match_keys=(),
+    )
+    store_ab(database, with_stand_in, ab)
+    lines: list[str] = []
+    attempt = run_ab(database, with_stand_in, "KMOS_R", ab.name, lines.append)
+    assert attempt.outcome is Outcome.OK, attempt.findings
+    assert "STAND-IN" in lines[0]
+    folder = with_stand_in.folders.products_of(ab)
+    product = folder / "master_dark.fits"
+    with fits.open(product, checksum=True) as hdus:
+        assert [hdu.name for hdu in hdus[1:]] == [
+            f"DET.{number}.{what}" for number in (1, 2, 3) for what in ("DATA", "NOISE")
+        ]
+    assert str(read_header(product)["PRO.REC1.PIPE.ID"]).startswith("stand-in/")
+    head = IdpRow(origfile=product.name, path=str(product), sha256="", findings=[])
+    judgement = judge(Candidate((head,), ()), Ingestion())
+    assert judgement.state is IngestState.REJECTED
+    assert "stand-in" in judgement.reason
