@@ -196,6 +196,20 @@ def test_the_first_tree_that_has_an_ab_counts(stored: Site) -> None:
     assert stored.ab(other).origin == "stored UVES_R3"
 
 
+def test_stacks_are_made_of_stored_abs(site: Site) -> None:
+    nights = Nights()
+    nights.night(NIGHTS[0], science=3)
+    site.know(nights.frames + tables(BLUE))
+    site.create("UVES_R3")
+    site.process()
+    site.configure("{stored: [UVES_R3]}\npattern: [single, stack]")
+    assert site.create().errors == []
+    (stack,) = (name for name, state in site.states().items() if state.task == "stack")
+    assert set(site.ab(stack).waits_for) == set(site.science())
+    assert site.ab(stack).origin == "created of stored UVES_R3"
+    assert verify_abs(site.database, site.configuration, "UVES_NEW", "2019-03") == []
+
+
 def test_no_pgi_is_applied_twice_and_a_new_one_is(site: Site, nights: Nights) -> None:
     site.know(nights.frames + tables(BLUE))
     config = "{recipe: uves_obs_scired, parameters: {reduce.merge: optimal}, reason: test}"

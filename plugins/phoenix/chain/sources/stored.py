@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from phoenix.association.explain import explanation
 from phoenix.association.grouping import LeftOut
 from phoenix.chain.sources.batch import BatchFrames
 from phoenix.chain.sources.calibrations import CalibrationCheck
@@ -112,6 +113,7 @@ class StoredAbs:
             text = _text(each.document, checked.ab)
             explain = partial(_explanation, each, checked.ab, checked.changes)
             blocks.append(SourcedBlock(checked.ab, ab.date, explain, text))
+        blocks += self._second_steps(nights, there)
         return Sourced(
             tuple(sorted(blocks, key=lambda block: (block.ab.mjd_obs_mod, block.ab.name))),
             tuple(self._left_out(nights, found)),
@@ -119,6 +121,20 @@ class StoredAbs:
             tuple(notes),
             frozenset(refused),
         )
+
+    def _second_steps(self, nights: Collection[str], there: Collection[str]) -> Iterator[SourcedBlock]:
+        """Give the ABs that combine products of stored ones and are in no tree, as the rules make them."""
+        for block in self._batch.by_rules.blocks if self._combines else ():
+            ab = block.ab
+            if ab.inputs and ab.date in nights and ab.name not in there and set(ab.waits_for) <= set(there):
+                trees = ", ".join(tree.name for tree in self._trees)
+                ab = replace(ab, origin=f"{SourceName.CREATED} of {SourceName.STORED} {trees}")
+                explain = partial(explanation, ab, block.group, block.traces, self._batch.rules)
+                yield SourcedBlock(ab, ab.date, explain)
+
+    @property
+    def _combines(self) -> bool:
+        return any(not task.raw for task in self._batch.tasks.values())
 
     def _read(self, nights: Collection[str]) -> tuple[list[_Found], list[tuple[str, str, PhoenixError]]]:
         """Return the ABs of the trees, and (night, name, error) of those that cannot be read."""
