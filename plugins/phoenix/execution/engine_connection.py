@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,21 +35,35 @@ def connect(engine: Engine, timeout_s: float = _TIMEOUT_S) -> DockerClient:
     import docker
     import requests
 
-    client = None
     try:
         if address_of(engine).startswith("unix:"):
             _try_socket(address_of(engine))
-        if engine.url:
-            client = docker.DockerClient(base_url=engine.url, tls=_tls(engine), timeout=int(timeout_s))
-        else:
-            client = docker.from_env(timeout=int(timeout_s))
-        client.ping()
+        return _client(engine, int(timeout_s))
     except (OSError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        if client is not None:
-            with suppress(Exception):
-                client.close()
         raise no_answer(engine, error) from error
-    return client
+
+
+def _client(engine: Engine, timeout_s: int) -> DockerClient:
+    """Return a client that speaks the engine's version of the API.
+
+    It trusts what the site's configuration names and nothing else: a bundle of certificates or a proxy in the
+    environment is meant for the web, and would be taken instead.
+    """
+    import docker
+    from docker.constants import MINIMUM_DOCKER_API_VERSION
+
+    def unasked(version: str) -> DockerClient:
+        if engine.url:
+            client = docker.DockerClient(engine.url, version, timeout_s, _tls(engine))
+        else:
+            client = docker.from_env(version=version, timeout=timeout_s)
+        client.api.trust_env = False
+        return client
+
+    # Made with a version client libraries need not ask for; the question itself has no version.
+    with closing(unasked(MINIMUM_DOCKER_API_VERSION)) as asking:
+        version = asking.api.version(api_version=False)["ApiVersion"]
+    return unasked(version)
 
 
 def no_answer(engine: Engine, why: object) -> InfrastructureError:
