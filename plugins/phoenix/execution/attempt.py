@@ -13,7 +13,9 @@ from phoenix.config.rules import Rules
 from phoenix.errors import ConfigError, InfrastructureError, RecipeError
 from phoenix.execution.command import checked_parameters, recipe_command
 from phoenix.execution.commission import Commission, Terms, read_commission
+from phoenix.execution.companions import read_companions
 from phoenix.execution.container import ContainerEnd, ContainerJob, ContainerRunner, OnLine, ShouldStop
+from phoenix.execution.demands import lacking_keywords, unmet_demands
 from phoenix.execution.docker_engine import recipe_user
 from phoenix.execution.pipeline import recipe_facts
 from phoenix.execution.products import WrittenProduct, read_products
@@ -115,8 +117,7 @@ def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: 
         If the instrument does not configure the recipe.
     """
     require_room(order.folder, workshop.min_free_disk_gb)
-    resolved = resolve(order.ab, order.producers)
-    checked = resolved if isinstance(resolved, Refusal) else check_inputs(resolved, workshop.classify)
+    checked = _checked_inputs(order, workshop)
     if isinstance(checked, Refusal):
         return Run(
             Attempt(
@@ -131,6 +132,21 @@ def run_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: 
     commission = _prepare(order, workshop, checked, should_stop)
     workshop.runner.start(commission.job)
     return _attend(order, workshop, commission, on_line, should_stop)
+
+
+def _checked_inputs(order: Order, workshop: Workshop) -> tuple[Input, ...] | Refusal:
+    """Return the files of an AB that holds all its recipe needs, each of them whole and what the AB says."""
+    resolved = resolve(order.ab, order.producers)
+    if isinstance(resolved, Refusal):
+        return resolved
+    unmet = unmet_demands(order.ab, workshop.rules)
+    if unmet:
+        return Refusal(Outcome.UNPROCESSABLE, unmet)
+    checked = check_inputs(resolved, workshop.classify)
+    if isinstance(checked, Refusal):
+        return checked
+    lacking = lacking_keywords(checked, workshop.recipe(order.ab.recipe).needs_keywords)
+    return Refusal(Outcome.UNPROCESSABLE, lacking) if lacking else checked
 
 
 def resume_attempt(order: Order, workshop: Workshop, on_line: OnLine, should_stop: ShouldStop) -> Run:
@@ -225,6 +241,8 @@ def _prepare(
         memory_gb=order.memory_gb,
         cpus=recipe.cpus,
         timeout_s=recipe.timeout.total_seconds(),
+        # CPL and the pipelines start as many threads as the host has processors, whatever the container got.
+        environment={"OMP_NUM_THREADS": str(max(1, int(recipe.cpus)))},
     )
     commission = Commission(terms, job, tuple(inputs), pipeline_version)
     commission.write(work.path)
@@ -237,11 +255,19 @@ def _attend(
     """Follow the container of an attempt to its end and judge what it made."""
     work, job = WorkFolder(order.folder), _job_of(order, workshop, commission)
     end, lines = _follow_logged(workshop.runner, job, work, on_line, should_stop)
+    recipe = workshop.recipe(order.ab.recipe)
     listing, usage = read_products(work.output), read_usage(work.output)
     evidence = Evidence(
-        end, lines, listing, commission.inputs, disk_room(work.output), job.memory_gb, job.timeout_s
+        end,
+        lines,
+        listing,
+        commission.inputs,
+        disk_room(work.output),
+        job.memory_gb,
+        job.timeout_s,
+        usage,
+        read_companions(recipe.sanity, commission.inputs, order.producers),
     )
-    recipe = workshop.recipe(order.ab.recipe)
     judgement = judge(order.ab, evidence, Yardstick(workshop.instrument, recipe, workshop.rules))
     attempt = Attempt(
         number=order.number,
