@@ -83,9 +83,10 @@ def policy(
     first_gb : float
         Memory of its first attempt.
     within_gb : float, optional
-        Memory the caller has for it; default: what hosts of the release's queue have.
+        Memory the caller has for it; default: what hosts of the release's queue have, and this one.
     """
     largest = serving(configuration.site, configuration.release(release)).largest_gb
+    largest = min(largest, configuration.host.memory_gb)
     return RetryPolicy(memory_gb=first_gb, memory_cap_gb=min(within_gb or largest, largest))
 
 
@@ -113,12 +114,14 @@ def can_grow(
 
 
 def too_large(configuration: Configuration, ab: AssociationBlock, needs_gb: float) -> str:
-    """Return why no host can run an AB; empty when one can."""
+    """Return why an AB cannot run here, or nowhere; empty when it can."""
     queue = serving(configuration.site, configuration.release(ab.release))
-    if needs_gb <= queue.largest_gb:
-        return ""
-    where = f"of queue {queue.name} " if queue.name else ""
-    return f"needs {needs_gb:.3g} GB, the largest host {where}gives {queue.largest_gb:g} GB"
+    if needs_gb > queue.largest_gb:
+        where = f"of queue {queue.name} " if queue.name else ""
+        return f"needs {needs_gb:.3g} GB, the largest host {where}gives {queue.largest_gb:g} GB"
+    if needs_gb > configuration.host.memory_gb:
+        return f"needs {needs_gb:.3g} GB, this host gives {configuration.host.memory_gb:g} GB"
+    return ""
 
 
 def room_on_host(
