@@ -23,7 +23,7 @@ from phoenix.config.loader import Configuration
 from phoenix.deployment.components import COMPONENTS, airflow_api
 from phoenix.deployment.database import embedded_database, is_running
 from phoenix.deployment.image_folders import image_folders
-from phoenix.deployment.images import LABEL_VERSION, current_image
+from phoenix.deployment.images import LABEL_VERSION, current_image, is_there
 from phoenix.deployment.installation import Installation
 from phoenix.deployment.packages import PROGRAMS, missing_programs
 from phoenix.deployment.ports import is_free, known_ports
@@ -138,8 +138,15 @@ def _images(client: DockerClient, installation: Installation) -> Iterator[Findin
             found = f"{folder.repository} cannot be made: {folder.problem}"
             yield Finding("images", Status.WARN, found, f"see {folder.dockerfile}")
         else:
-            found = f"{folder.repository} is missing or out of date"
-            yield Finding("images", Status.FAIL, found, f"make images INSTRUMENT={folder.name}")
+            # Whoever runs one instrument needs no images of the others; one that is not what the project says
+            # would be used all the same.
+            outdated = is_there(client, folder)
+            yield Finding(
+                "images",
+                Status.FAIL if outdated else Status.WARN,
+                f"{folder.repository} is {'out of date' if outdated else 'not built'}",
+                f"make images INSTRUMENT={folder.name}",
+            )
 
 
 def _path_mapping(installation: Installation) -> Iterator[Finding]:

@@ -34,15 +34,24 @@ _RECIPE = re.compile(r"^ {2}(\w+)\s+: ", re.MULTILINE)
 _RECIPE_VERSION = re.compile(r"^\s*\S+ -- version (\S+)\s*$", re.MULTILINE)
 
 
+def is_there(client: DockerClient, folder: ImageFolder) -> bool:
+    """Tell whether there is an image of the folder's name, made from whatever."""
+    return _found(client, folder) is not None
+
+
 def current_image(client: DockerClient, folder: ImageFolder) -> Image | None:
     """Return the image made from what the folder holds now, None if there is none."""
+    image = _found(client, folder)
+    return image if image is not None and image.labels.get(LABEL_SOURCE) == folder.source else None
+
+
+def _found(client: DockerClient, folder: ImageFolder) -> Image | None:
     import docker
 
     try:
-        image = client.images.get(folder.tag)
+        return client.images.get(folder.tag)
     except docker.errors.ImageNotFound:
         return None
-    return image if image.labels.get(LABEL_SOURCE) == folder.source else None
 
 
 def ensure_images(
