@@ -29,7 +29,7 @@ _NOT_INHERITED = re.compile(
     r"|ESO QC (?!VRAD ).*"
     r"|ESO PRO .*|PRODCATG|PROV\d+|ASSO[NCM]\d+|NCOMBINE|NUSER.*"
     # A world coordinate system describes the pixels of its own image.
-    r"|WCSAXES|WCSNAME|C(TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d+|(CD|PC)\d+_\d+|BUNIT"
+    r"|WCSAXES|WCSNAME|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)\d+|(CD|PC)\d+_\d+|BUNIT"
 )
 _CARD_LENGTH = 80
 _MOST_RECORDS = 20

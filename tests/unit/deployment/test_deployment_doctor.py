@@ -37,9 +37,9 @@ def test_a_bare_site_is_told_to_come_up(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
-    found = findings(tmp_path, "site: test\nhosts: {}\n")
+    found = findings(tmp_path, "site: test\nengines: {}\n")
     assert found["configuration"].status is Status.FAIL
-    assert "hosts" in found["configuration"].found
+    assert "engines" in found["configuration"].found
 
 
 def test_a_full_disk_is_found(tmp_path: Path) -> None:
