@@ -310,6 +310,21 @@ def test_a_garbled_text_and_a_lost_frame_are_named_and_stop_no_other(stored: Sit
     assert len(stored.create().errors) == 2
 
 
+def test_an_ab_that_does_not_fit_the_release_is_refused(stored: Site) -> None:
+    name, other = stored.science("UVES_R3")
+    tree = NamedTree(stored.configuration.folders, "COPY")
+    tree.keep(replace(stored.ab(name, "UVES_R3"), task="dreaming"))
+    tree.keep(replace(stored.ab(other, "UVES_R3"), instrument="MUSE"))
+    path = tree.folder / "final" / NIGHTS[1] / "UVES.2019-03-07T09:09:09.999.ab"
+    shutil.copy(stored.path(other, Tree.FINAL, "UVES_R3"), path)
+    stored.configure("{stored: [COPY, UVES_R3]}")
+    found = sorted(str(error) for error in stored.create().errors)
+    assert "is of task 'dreaming'; expected one of bias" in found[0]
+    assert f"is the text of {other} of {NIGHTS[1]}" in found[2]
+    assert "is of MUSE; expected an AB of UVES" in found[1]
+    assert stored.science() == []
+
+
 def test_frames_no_tree_has_are_told_and_a_tree_that_is_not_there(stored: Site, nights: Nights) -> None:
     late = nights.at("2019-03-07", "02:00:00").science()
     stored.know(late)

@@ -83,17 +83,11 @@ class StoredAbs:
     def blocks(self, nights: Collection[str]) -> Sourced:
         """Return the ABs of some nights."""
         found, errors = self._read(nights)
-        refused = {name for _, name, _ in errors}
-        wanted: list[_Found] = []
-        for each in found:
-            try:
-                self._fits(each)
-            except AssociationError as error:
-                errors.append((each.document.ab.date, each.document.ab.name, error))
-                refused.add(each.document.ab.name)
-                continue
-            if each.document.ab.task in self._batch.tasks and each.document.ab.exclusion != WITHDRAWN:
-                wanted.append(each)
+        wanted = [
+            each
+            for each in found
+            if each.document.ab.task in self._batch.tasks and each.document.ab.exclusion != WITHDRAWN
+        ]
         frames = self._batch.named(_files(each.document.ab for each in wanted))
         raws = _Raws(frames)
         there = self.names(self._batch.nights) if self._there is None else self._there
@@ -106,7 +100,6 @@ class StoredAbs:
                 renewed = self._renewed(each, raws)
             except AssociationError as error:
                 errors.append((ab.date, ab.name, error))
-                refused.add(ab.name)
                 continue
             checked = check.check(renewed)
             notes += [(ab.date, f"{ab.name}: {change}") for change in checked.changes]
@@ -119,7 +112,7 @@ class StoredAbs:
             tuple(self._left_out(nights, found)),
             tuple((night, error) for night, _, error in errors),
             tuple(notes),
-            frozenset(refused),
+            frozenset(name for _, name, _ in errors),
         )
 
     def _second_steps(self, nights: Collection[str], there: Collection[str]) -> Iterator[SourcedBlock]:
@@ -151,6 +144,7 @@ class StoredAbs:
                     try:
                         document = tree.load(night, name, recorded.get(name))
                         _same_place(document.ab, night, name, tree.name)
+                        self._fits(document.ab, tree.name)
                         found[name] = _Found(tree.name, document)
                     except AssociationError as error:
                         errors.append((night, name, error))
@@ -174,18 +168,18 @@ class StoredAbs:
         with self._batch.database.transaction() as session:
             return AbRepository(session, AbTrees(configuration.folders)).recorded(tree, nights)
 
-    def _fits(self, found: _Found) -> None:
-        ab, stream = found.document.ab, self._batch.stream
+    def _fits(self, ab: AssociationBlock, tree: str) -> None:
+        stream = self._batch.stream
         known = [task.name for task in self._batch.rules.tasks]
         if ab.instrument != stream.instrument:
             raise AssociationError(
-                f"AB {ab.name} of tree {found.tree}",
+                f"AB {ab.name} of tree {tree}",
                 f"is of {ab.instrument}",
                 f"an AB of {stream.instrument}",
             )
         if ab.task not in known:
             raise AssociationError(
-                f"AB {ab.name} of tree {found.tree}",
+                f"AB {ab.name} of tree {tree}",
                 f"is of task {ab.task!r}",
                 f"one of {', '.join(known)}",
                 "add the task to the rules, or mend TASK in a copy of the tree",
