@@ -16,6 +16,7 @@ from phoenix.execution.container import ContainerEnd, ContainerJob, FoundContain
 from phoenix.model.ab import AssociationBlock, RawFile
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.database import Database
+from phoenix.store.masters import index_calibrations
 from phoenix.store.tables import AbRow, BatchRow
 
 RELEASE, KEY, NIGHT = "UVES_R3", "2019-03", "2019-03-04"
@@ -67,28 +68,28 @@ def store_ab(database: Database, configuration: Configuration, ab: AssociationBl
             batch = BatchRow(release=ab.release, key=KEY, kind="month", state="RUNNING", opened_at=NOW)
             session.add(batch)
             session.flush()
-        session.add(
-            AbRow(
-                batch_id=batch.id,
-                release=ab.release,
-                name=ab.name,
-                instrument=ab.instrument,
-                night=ab.date,
-                task=ab.task,
-                recipe=ab.recipe,
-                raw_type=ab.raw_type,
-                setting=dict(ab.match_keys),
-                mjd_obs_mod=ab.mjd_obs_mod,
-                completeness=ab.completeness,
-                level=ab.level,
-                waits_for=list(ab.waits_for),
-                exclusion=ab.exclusion,
-                reason=ab.exclusion_reason,
-                tree="source",
-                text_sha256=sha256,
-                source_sha256=sha256,
-            )
+        row = AbRow(
+            batch_id=batch.id,
+            release=ab.release,
+            name=ab.name,
+            instrument=ab.instrument,
+            night=ab.date,
+            task=ab.task,
+            recipe=ab.recipe,
+            raw_type=ab.raw_type,
+            setting=dict(ab.match_keys),
+            mjd_obs_mod=ab.mjd_obs_mod,
+            completeness=ab.completeness,
+            level=ab.level,
+            waits_for=list(ab.waits_for),
+            exclusion=ab.exclusion,
+            reason=ab.exclusion_reason,
+            tree="source",
+            text_sha256=sha256,
+            source_sha256=sha256,
         )
+        session.add(row)
+        index_calibrations(row, ab)
 
 
 def ab_row(database: Database, name: str) -> AbRow:

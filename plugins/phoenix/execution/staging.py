@@ -132,10 +132,10 @@ def _combined(ab: AssociationBlock, producers: Mapping[str, Producer]) -> tuple[
 
 
 def _made(producer: Producer | None, tag: str) -> list[Path]:
-    """Return the products of a category, in the order of their paths; none of an AB that failed."""
+    """Return the products of a category, in the recipe's order; none of an AB that failed."""
     if producer is None or producer.outcome is None or not producer.outcome.succeeded:
         return []
-    return sorted(Path(product.path) for product in producer.products if product.pro_catg == tag)
+    return [Path(product.path) for product in producer.products if product.pro_catg == tag]
 
 
 def _name_of(ab_name: str, product: Path) -> str:

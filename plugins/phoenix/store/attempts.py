@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from phoenix.errors import UsageError
 from phoenix.model.ab import Tree
 from phoenix.model.outcome import Attempt, Outcome
 from phoenix.model.product import Product
-from phoenix.store.tables import AbRow, AttemptRow, ProductRow
+from phoenix.store.masters import INPUT
+from phoenix.store.tables import AbCalibrationRow, AbRow, AttemptRow, ProductRow
 
 LOST = "the process that ran this attempt was lost"
 
@@ -98,13 +99,18 @@ class AttemptRepository:
     ) -> None:
         """Record a good attempt with its products, in place of those of earlier attempts.
 
+        An AB that succeeds after others combined what there was without it makes those pending again.
+
         Parameters
         ----------
         sha256 : str
             Checksum of the AB's text in the final tree.
         """
+        late = not any(past.outcome.succeeded for past in self.history(release, name))
         self.end(release, name, attempt)
         row = self._find(release, name, lock=True)
+        if late:
+            self._combine_again(release, name)
         row.product_folder, row.tree, row.text_sha256 = str(folder), Tree.FINAL.value, sha256
         self._session.execute(delete(ProductRow).where(ProductRow.ab_id == row.id))
         self._session.add_all(
@@ -116,6 +122,17 @@ class AttemptRepository:
                 sha256=product.sha256,
             )
             for product in products
+        )
+
+    def _combine_again(self, release: str, name: str) -> None:
+        good = [outcome.value for outcome in Outcome if outcome.succeeded]
+        users = select(AbCalibrationRow.ab_id).where(
+            AbCalibrationRow.source == name, AbCalibrationRow.status == INPUT
+        )
+        self._session.execute(
+            update(AbRow)
+            .where(AbRow.release == release, AbRow.id.in_(users), AbRow.outcome.in_(good))
+            .values(outcome=None)
         )
 
     def history(self, release: str, name: str) -> tuple[Attempt, ...]:

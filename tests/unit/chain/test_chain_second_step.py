@@ -23,10 +23,11 @@ NAMES = tuple(f"UVES.2019-03-04T1{hour}:00:00.000_tpl.ab" for hour in range(3))
 
 
 def night(database: Database, configuration: Configuration) -> AssociationBlock:
-    """Three ABs of one frame each, and one that combines their products if there are at least two."""
+    """Three ABs of three frames each, and one that combines their products if there are at least two."""
     for name in NAMES:
-        raw = bias_frame(configuration.folders.raw / NIGHT / f"{name.removesuffix('_tpl.ab')}.fits")
-        store_ab(database, configuration, bias_ab([raw], name=name))
+        folder = configuration.folders.raw / NIGHT / name
+        raws = [bias_frame(folder / f"{number}.fits") for number in range(3)]
+        store_ab(database, configuration, bias_ab(raws, name=name))
     combined = bias_ab(
         [],
         name="UVES.2019-03-04T10:00:00.000_stk.ab",
@@ -75,6 +76,19 @@ def test_a_combination_of_too_few_is_blocked_and_starts_nothing(
     attempt, engine = run(database, configuration, combined.name)
     assert (attempt.outcome, engine.jobs) == (Outcome.BLOCKED, [])
     assert attempt.findings[0] == "1 of 3 ABs are there to combine, at least 2 are needed"
+
+
+def test_an_ab_that_succeeds_late_goes_into_the_combination_after_all(
+    database: Database, configuration: Configuration
+) -> None:
+    combined = night(database, configuration)
+    for name, exit_code in zip(NAMES, (0, 1, 0), strict=True):
+        run(database, configuration, name, exit_code)
+    assert run(database, configuration, combined.name)[0].outcome is Outcome.CAVEATS
+    run(database, configuration, NAMES[1])
+    assert ab_row(database, combined.name).outcome is None, "to be done again"
+    attempt, _ = run(database, configuration, combined.name)
+    assert (attempt.number, attempt.outcome) == (2, Outcome.OK)
 
 
 def test_a_combination_waits_for_an_ab_that_has_not_run(

