@@ -58,12 +58,12 @@ def set_host(folder: Path, **content: object) -> None:
 
 
 def biases(database: Database, configuration: Configuration, count: int) -> list[AssociationBlock]:
-    """ABs of one raw each, in order of time."""
+    """ABs of the same three raws, in order of time."""
+    raws = [bias_frame(configuration.folders.raw / NIGHT / f"UVES.{n}.fits") for n in range(3)]
     made = []
     for number in range(count):
-        raw = bias_frame(configuration.folders.raw / NIGHT / f"UVES.{number}.fits")
         time = 58546.4 + number / 1000
-        ab = bias_ab([raw], name=f"UVES.2019-03-04T10:00:{number:02}.000_tpl.ab", mjd_obs_mod=time)
+        ab = bias_ab(raws, name=f"UVES.2019-03-04T10:00:{number:02}.000_tpl.ab", mjd_obs_mod=time)
         store_ab(database, configuration, ab)
         made.append(ab)
     return made
@@ -126,24 +126,25 @@ def test_out_of_memory_is_planned_again_for_the_next_class(
     assert planned(database, configuration, "small") == [[second.name]]
     assert planned(database, configuration, "medium") == [[first.name]]
     engine = PretendedEngine(master_bias)
-    run_ab(database, configuration, RELEASE, first.name, runner=engine, within_gb=4)
+    attempt = run_ab(database, configuration, RELEASE, first.name, runner=engine, within_gb=4)
+    assert attempt.outcome is Outcome.OK, attempt.findings
     assert engine.jobs[0].memory_gb == 4
 
 
 def test_memory_follows_the_rows_of_inputs(database: Database, folder: Path, tmp_path: Path) -> None:
     set_recipe(
-        folder, memory={"base_gb": 1, "bytes_per_row": 2**30 / 50, "typical_rows": 10, "of": "BIAS_.*"}
+        folder, memory={"base_gb": 1, "bytes_per_row": 2**30 / 150, "typical_rows": 10, "of": "BIAS_.*"}
     )
     configuration = Configuration(folder, tmp_path / "var")
-    (ab,) = biases(database, configuration, 1)  # 20 rows of 30 pixels
+    (ab,) = biases(database, configuration, 1)  # three raws of 20 rows
     assert memory_gb(configuration, ab, {}) == pytest.approx(1.4)
     assert planned(database, configuration, "small") == [[ab.name]]
     raw = Path(ab.raws[0].path)
-    write_fits(raw, {"DPR.CATG": "CALIB", "DPR.TYPE": "BIAS", "DET.CHIPS": 1}, shape=(100, 3))
-    assert memory_gb(configuration, ab, {}) == pytest.approx(3.0)
+    write_fits(raw, {"DPR.CATG": "CALIB", "DPR.TYPE": "BIAS", "DET.CHIPS": 1}, shape=(300, 3))
+    assert memory_gb(configuration, ab, {}) == pytest.approx(1 + 340 / 150)
     assert planned(database, configuration, "medium") == [[ab.name]]
     raw.unlink()
-    assert memory_gb(configuration, ab, {}) == pytest.approx(1.2)
+    assert memory_gb(configuration, ab, {}) == pytest.approx(1 + 50 / 150)
 
 
 def test_what_no_host_holds_is_refused_with_the_figure(
