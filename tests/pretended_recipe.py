@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
@@ -81,6 +82,16 @@ def slow_ab(database: Database, configuration: Configuration, name: str, steps: 
     ab = replace(bias_ab(raws), name=name, parameters=(("steps", str(steps)),))
     store_ab(database, configuration, ab)
     return ab
+
+
+def slow_abs(
+    database: Database, configuration: Configuration, count: int, steps: int
+) -> list[AssociationBlock]:
+    """Store so many of them, one a second."""
+    first = datetime(2019, 3, 4, tzinfo=UTC)
+    times = [first + n * timedelta(seconds=1) for n in range(count)]
+    names = [f"UVES.{time:%Y-%m-%dT%H:%M:%S}.000_tpl.ab" for time in times]
+    return [slow_ab(database, configuration, name, steps) for name in names]
 
 
 def expected_log(steps: int) -> list[str]:
