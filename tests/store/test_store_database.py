@@ -38,8 +38,8 @@ def test_abs_of_before_there_was_an_index_of_calibrations_are_to_be_read(databas
         connection.execute(
             text(
                 "INSERT INTO ab (id, batch_id, release, name, instrument, night, task, recipe, raw_type,"
-                " setting, mjd_obs_mod, obs_id, obs_prog_id, completeness, level, waits_for, exclusion, reason, tree,"
-                " text_sha256, source_sha256, product_folder)"
+                " setting, mjd_obs_mod, obs_id, obs_prog_id, completeness, level, waits_for, exclusion,"
+                " reason, tree, text_sha256, source_sha256, product_folder)"
                 " VALUES (7, 1, 'R', 'A.ab', 'UVES', '2019-03-04', 'bias', 'r', 'BIAS', '{}', 1, '', '',"
                 " 'COMPLETE', 0, '[]', '', '', 'source', '', '', '')"
             )
