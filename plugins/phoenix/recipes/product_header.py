@@ -52,7 +52,6 @@ def complete_header(
     for keyword, value in _of_product(product, parent, len(raw)):
         if f"ESO {keyword}" not in header or keyword in {"PRO CATG", "PRO DID"}:
             header[f"HIERARCH ESO {keyword}"] = value
-    header["LONGSTRN"] = ("OGIP 1.0", "Long texts go on in CONTINUE cards")
     for card in (*_of_recipe(used, recipe, values, pipeline), *_of_earlier_recipes(used)):
         header.append(card, end=True)
 
@@ -117,26 +116,14 @@ def _of_earlier_recipes(used: Iterable[Frame]) -> Iterator[Card]:
 
 
 def text_card(keyword: str, value: str) -> Card:
-    """Return a card of a text of any length.
+    """Return a card of a text, cut to what one card holds, as CPL does.
 
-    astropy continues long texts of short keywords only; here the CONTINUE cards (FITS standard 4.0, section
-    4.2.1.2) are laid out by hand, as CFITSIO does for HIERARCH keywords.
+    CONTINUE cards would be handed on to IDPs, which may not have any.
     """
     from astropy.io.fits import Card
 
-    head = f"{keyword} = "
-    escaped = value.replace("'", "''")
-    if len(head) + len(escaped) + 2 <= _CARD_LENGTH:
-        return Card(keyword, value)
-    parts, rest, room = [], escaped, _CARD_LENGTH - len(head) - 3
-    while rest:
-        cut = min(len(rest), room)
-        # A doubled quote stays together.
-        if cut < len(rest) and rest[:cut].count("'") % 2:
-            cut -= 1
-        parts.append(rest[:cut])
-        rest, room = rest[cut:], _CARD_LENGTH - len("CONTINUE  ") - 3
-    images = [f"{head}'{parts[0]}&'"]
-    images += [f"CONTINUE  '{part}&'" for part in parts[1:-1]]
-    images.append(f"CONTINUE  '{parts[-1]}'")
-    return Card.fromstring("".join(f"{image:<{_CARD_LENGTH}}" for image in images))
+    room = _CARD_LENGTH - len(f"{keyword} = ''")
+    # A quote takes two characters.
+    while len(value) + value.count("'") > room:
+        value = value[:-1]
+    return Card(keyword, value)
