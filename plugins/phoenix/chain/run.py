@@ -11,13 +11,14 @@ from pathlib import Path
 from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import convert_idps
 from phoenix.chain.create import create_abs
+from phoenix.chain.disk_watch import require_disk
 from phoenix.chain.edit import edit_abs
 from phoenix.chain.ingest import enqueue, ingest
 from phoenix.chain.plan import nights_with_frames, pending
 from phoenix.chain.qc import qc_reports
+from phoenix.chain.resources import at_once
 from phoenix.chain.retries import run_with_retries
 from phoenix.chain.scan import scan_into_catalogue
-from phoenix.config.hosts import streams
 from phoenix.config.loader import Configuration
 from phoenix.errors import PhoenixError
 from phoenix.model.report import BatchReport
@@ -87,6 +88,7 @@ class BatchRun:
     def _process(self, wanted: set[Step]) -> None:
         if Step.CREATE_ABS in wanted:
             self._say(str(scan_into_catalogue(self._database, self._configuration)))
+            self._say(f"disk: {require_disk(*self._batch())}")
         nights = nights_with_frames(self._database, self._configuration, self._release, self._key)
         if Step.CREATE_ABS in wanted:
             self._each_night(nights, lambda night: create_abs(*self._batch(), nights=[night]))
@@ -116,11 +118,10 @@ class BatchRun:
     def _cascade(self) -> None:
         """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""
         release = self._configuration.release(self._release)
-        at_once = streams(self._configuration.instrument(release.instrument).drs_type, release)
         for task in self._configuration.rules(release.instrument).tasks_for(release):
             names = pending(self._database, self._release, self._key, task.name)
             # Each takes its share of the host before it starts: not more than cores and memory allow.
-            with ThreadPoolExecutor(at_once or self._configuration.host.slots) as pool:
+            with ThreadPoolExecutor(at_once(self._configuration, self._release)) as pool:
                 running = {pool.submit(run_with_retries, *self._ab(name)): name for name in names}
                 for future in as_completed(running):
                     try:

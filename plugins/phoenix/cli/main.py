@@ -8,6 +8,7 @@ import typer
 
 from phoenix.cli import ab, ab_process, archive, batch, config, frames, idp, masters, qc, rules
 from phoenix.cli.demo import demo
+from phoenix.cli.housekeeping import housekeeping
 from phoenix.cli.simulate import simulate
 from phoenix.deployment.__main__ import doctor
 from phoenix.errors import PhoenixError
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(simulate)
 app.command()(demo)
 app.command()(doctor)
+app.command()(housekeeping)
 ab.app.registered_commands.extend(ab_process.app.registered_commands)
 for name, noun in {
     "frames": frames.app,

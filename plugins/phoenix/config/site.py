@@ -103,6 +103,11 @@ class Site(Strict):
         min_length=1,
         description="name -> GB an AB of the class may have; an AB is run in the smallest that holds it",
     )
+    disk_per_raw: float = Field(
+        default=5.0,
+        gt=0,
+        description="bytes a batch writes for each byte of its raw frames, until its release has a history",
+    )
     alerts: Alerts = Alerts()
     ui_url: str = Field(default="http://localhost:8080", description="Airflow's address, for links in alerts")
 

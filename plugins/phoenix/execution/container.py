@@ -18,6 +18,8 @@ LABEL_INSTALLATION = "org.phoenix.installation"
 LABEL_RELEASE = "org.phoenix.release"
 LABEL_AB = "org.phoenix.ab"
 LABEL_ATTEMPT = "org.phoenix.attempt"
+#: Stands for the release in containers that only ask an image what it is.
+QUESTION = "question"
 
 #: Receives each log line as it comes.
 OnLine = Callable[[str], None]
@@ -113,6 +115,29 @@ class ContainerEnd:
     timed_out: bool = False
     stopped: bool = False
     lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContainer:
+    """A container of this installation, as its labels tell; running, or ended and not removed yet."""
+
+    name: str
+    release: str
+    ab: str
+    attempt: int
+    running: bool
+
+
+class ContainerRegister(Protocol):
+    """Knows all containers of an installation, and stops those of an AB."""
+
+    def containers(self) -> list[KnownContainer]:
+        """Return all containers of this installation, sorted by name."""
+        ...
+
+    def stop(self, release: str, ab: str) -> int:
+        """Stop and remove all containers of an AB; return how many there were."""
+        ...
 
 
 class ContainerRunner(Protocol):

@@ -25,6 +25,7 @@ from phoenix.execution.container import (
     ContainerEnd,
     ContainerJob,
     FoundContainer,
+    KnownContainer,
     OnLine,
     ShouldStop,
 )
@@ -163,6 +164,25 @@ class DockerRunner:
             stop(container)
             _remove(container)
         return len(found)
+
+    def containers(self) -> list[KnownContainer]:
+        """Return all containers of this installation, sorted by name."""
+        label = f"{LABEL_INSTALLATION}={self._installation}"
+        with self._told("containers"):
+            found = self._client().containers.list(all=True, ignore_removed=True, filters={"label": label})
+        known = [
+            KnownContainer(
+                name=str(container.name),
+                release=container.labels.get(LABEL_RELEASE, ""),
+                ab=container.labels.get(LABEL_AB, ""),
+                attempt=int(container.labels.get(LABEL_ATTEMPT, "0")),
+                running=container.status in {"created", "running", "paused", "restarting"},
+            )
+            for container in found
+            # Short questions to an image have no AB; who asks removes them.
+            if LABEL_AB in container.labels
+        ]
+        return sorted(known, key=lambda container: container.name)
 
     def _containers(self, release: str, ab: str, attempt: int | None = None) -> list[Container]:
         labels = [

@@ -16,7 +16,7 @@ from typing import Any
 
 from phoenix.errors import RecipeError
 from phoenix.execution.command import RecipeParameter
-from phoenix.execution.container import OUTPUT, ContainerJob, ContainerRunner
+from phoenix.execution.container import OUTPUT, QUESTION, ContainerJob, ContainerRunner
 from phoenix.execution.docker_engine import recipe_user
 from phoenix.execution.workfolder import give_to_recipe
 from phoenix.store.files import write_atomically
@@ -81,7 +81,7 @@ def _ask(
     with _scratch(cache) as folder:
         end = runner.run(
             ContainerJob(
-                release="question",
+                release=QUESTION,
                 ab=f"{recipe}-{uuid.uuid4().hex[:8]}",
                 attempt=1,
                 image=image_id,

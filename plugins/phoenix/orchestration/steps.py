@@ -29,7 +29,8 @@ def open_batch(release: str) -> None:
 @task
 @reported
 def scan_frames(release: str) -> list[str]:
-    """Bring the frame catalogue up to date; return the nights of the batch that have raw frames."""
+    """Bring the frame catalogue up to date; return the nights with raw frames of a batch that fits."""
+    from phoenix.chain.disk_watch import require_disk
     from phoenix.chain.plan import nights_with_frames
     from phoenix.chain.scan import scan_into_catalogue
 
@@ -37,6 +38,7 @@ def scan_frames(release: str) -> list[str]:
     report = scan_into_catalogue(batch.database, batch.configuration)
     log.info("frame catalogue: %s", report)
     nights = nights_with_frames(batch.database, batch.configuration, batch.release, batch.key)
+    log.info("disk: %s", require_disk(batch.database, batch.configuration, batch.release, batch.key))
     log.info("%d nights with raw frames: %s", len(nights), ", ".join(nights) or "none")
     return nights
 

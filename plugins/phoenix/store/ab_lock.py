@@ -25,6 +25,10 @@ _NOTICE_DEAD_PEERS = text(
 )
 
 
+class AbBusyError(InfrastructureError):
+    """Another process is running the AB."""
+
+
 @contextmanager
 def sole_run(
     database: Database, release: str, ab: str, should_stop: Callable[[], bool], wait_s: float = _WAIT_S
@@ -40,8 +44,10 @@ def sole_run(
 
     Raises
     ------
+    AbBusyError
+        If another process holds it still.
     InfrastructureError
-        If another process holds it still, or the database does not answer.
+        If the database does not answer.
     """
     # A connection of its own: those of the pool are for transactions, and as many locks as recipes are held.
     engine = create_engine(database.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -63,7 +69,7 @@ def _acquire(
 ) -> None:
     while not connection.scalar(_TRY, {"name": f"{release}/{ab}"}):
         if should_stop() or time.monotonic() > deadline:
-            raise InfrastructureError(
+            raise AbBusyError(
                 f"AB {ab}",
                 f"another process is running it for release {release}",
                 "one run of an AB at a time",
