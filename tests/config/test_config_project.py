@@ -121,3 +121,25 @@ def test_defaults_of_a_release_are_those_of_the_first_one() -> None:
         }
     )
     assert (least.active, least.ended, least.pattern, least.tree) == (True, None, (Pattern.SINGLE,), "X")
+
+
+@pytest.mark.parametrize(
+    ("release", "last"),
+    [
+        ("UVES_R3", ["response", "science"]),
+        ("UVES_STACK", ["science", "stack"]),
+        ("GIRAF_R", ["wavelength", "science"]),
+        ("GIRAF_STACK", ["science", "stack"]),
+        ("GIRAF_M", ["flat", "wavelength"]),
+        ("MUSE_R", ["alignment", "combine"]),
+        ("MUSE_DEEP", []),
+        ("HAWKI_R", ["science", "tile"]),
+        ("KMOS_R", ["science", "combine"]),
+    ],
+)
+def test_a_release_runs_the_tasks_of_its_pattern_and_mode(release: str, last: list[str]) -> None:
+    stream = CONFIGURATION.release(release)
+    tasks = CONFIGURATION.rules(stream.instrument).tasks_for(stream)
+    assert [task.name for task in tasks][-2:] == last
+    if stream.mode is Mode.IDP:
+        assert all(task.science for task in tasks)
