@@ -30,7 +30,7 @@ def open_batch(database: Database, configuration: Configuration, release: str, k
     batch_key = BatchKey(configuration.release(release).batch, key)
     configuration.root.mkdir(parents=True, exist_ok=True)
     free_gb = shutil.disk_usage(configuration.root).free / 1e9
-    wanted_gb = configuration.site.host.min_free_disk_gb
+    wanted_gb = configuration.host.min_free_disk_gb
     if free_gb < wanted_gb:
         raise InfrastructureError(
             str(configuration.root),

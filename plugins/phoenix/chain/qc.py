@@ -104,7 +104,7 @@ def qc_reports(
     """
     stream = configuration.release(release)
     jobs, refused, unchanged = _jobs(database, configuration, release, key, night, again)
-    slots = min(configuration.site.host.slots, max(1, len(jobs) // _JOBS_PER_WORKER))
+    slots = min(configuration.host.slots, max(1, len(jobs) // _JOBS_PER_WORKER))
     reds, problems, failures = [], 0, list(refused)
     ended = run_all(
         [job for _, job in jobs],

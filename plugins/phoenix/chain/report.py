@@ -67,7 +67,7 @@ def batch_report(database: Database, configuration: Configuration, release: str,
             idps_ingested=sum(ingested.values()),
             held=held,
             recipe_s=_recipe_seconds(session, batch),
-            slots=configuration.site.host.slots,
+            slots=configuration.host.slots,
             links=_links(configuration, release, key),
         )
 

@@ -133,7 +133,7 @@ def plan_rerun(
     AssociationError
         If ABs wait for each other in a circle.
     """
-    slots = configuration.site.host.slots
+    slots = configuration.host.slots
     with database.transaction() as session:
         graph: dict[str, tuple[str, ...]] = {
             name: tuple(waits_for)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phoenix.config.hosts import Share, serving
+from phoenix.config.hosts import Share, serving, streams
 from phoenix.config.instrument import MemoryModel, Recipe
 from phoenix.config.loader import Configuration
 from phoenix.errors import ConfigError, HeaderError
@@ -53,6 +53,13 @@ def producers_of(session: Session, release: str, ab: AssociationBlock) -> dict[s
         name: Producer(name, outcome, attempts.products(release, name))
         for name, outcome in attempts.outcomes(release, ab.waits_for).items()
     }
+
+
+def at_once(configuration: Configuration, release: str) -> int:
+    """Return how many ABs of a release may run at once on this host, if their memory allows."""
+    stream = configuration.release(release)
+    slots = configuration.host.slots
+    return min(slots, streams(configuration.instrument(stream.instrument).drs_type, stream) or slots)
 
 
 def memory_gb(configuration: Configuration, ab: AssociationBlock, producers: Mapping[str, Producer]) -> float:
