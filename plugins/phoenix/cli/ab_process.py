@@ -106,6 +106,20 @@ def reset(
             typer.echo(f"run the batch: clear its run in Airflow, or phoenix batch run {release} '{key}'")
 
 
+@app.command()
+def attempts(
+    release: Release,
+    name: Annotated[str, typer.Argument(help="name of an AB")],
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List the attempts to run an AB, oldest first: how each ended, and why."""
+    from phoenix.store.attempts import AttemptRepository
+
+    with get_database().transaction() as session:
+        history = AttemptRepository(session).history(release, name)
+    show([_attempt_line(name, attempt) for attempt in history], output, "Attempts", "it was never run")
+
+
 def _run_one_by_one(release: str, names: list[str], quiet: bool, output: Format) -> bool:
     from phoenix.chain.execute import run_ab
 
