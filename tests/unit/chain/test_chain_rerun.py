@@ -66,7 +66,7 @@ class Cascade:
 
     def _ab(self, name: str, others: tuple[str, ...], **changes: object) -> AssociationBlock:
         mcalibs = tuple(Mcalib(McalibStatus.VIRTUAL, ab(other), "MASTER_BIAS_BLUE") for other in others)
-        return bias_ab([self.raw], name=ab(name), mcalibs=mcalibs, **changes)
+        return bias_ab([self.raw] * 3, name=ab(name), mcalibs=mcalibs, **changes)
 
     def _recipe(self, job: ContainerJob, on_line: OnLine) -> int:
         with self._lock:
