@@ -57,12 +57,12 @@ def test_masters_come_from_earlier_tasks_and_somebody_uses_them(instrument: str)
     names = [task.name for task in rules.tasks]
     used = set()
     for task in rules.tasks:
-        for association in task.associate:
+        for association in (choice for each in task.associate for choice in each.alternatives):
             if association.made_by:
                 assert names.index(association.made_by) < names.index(task.name)
                 used.add(association.made_by)
             else:
-                assert association.static, f"{task.name}: nobody makes {association.master}"
+                assert association.static or association.raw, f"{task.name}: who makes {association.master}?"
     used |= {entry.made_by for task in rules.tasks for entry in task.inputs}
     assert used >= {task.name for task in rules.tasks if not task.science}
     assert any(task.science for task in rules.tasks)
@@ -72,7 +72,8 @@ def test_masters_come_from_earlier_tasks_and_somebody_uses_them(instrument: str)
 def test_static_tables_the_rules_ask_for_are_classified(instrument: str) -> None:
     rules = CONFIGURATION.rules(instrument)
     known = {c.name for c in rules.classification if c.kind == "static"}
-    asked = {a.static.removesuffix("_{arm}") for task in rules.tasks for a in task.associate if a.static}
+    choices = [choice for task in rules.tasks for each in task.associate for choice in each.alternatives]
+    asked = {choice.static.removesuffix("_{arm}") for choice in choices if choice.static}
     assert asked <= known
 
 

@@ -19,6 +19,9 @@ from phoenix.model.frame import Value
 
 _Pairs = tuple[tuple[str, str], ...]
 
+#: DFOS tells SM and VM from ESO's observing database; no header keyword does, the run ID neither.
+_NO_MODE = "NONE"
+
 
 class Assembler:
     """Makes ABs of one task; what groups of one setting share is worked out once.
@@ -56,12 +59,21 @@ class Assembler:
         keywords = first.keywords
         calibrations: list[Mcalib] = []
         missing: list[Missing] = []
+        inputs = tuple(entry for member in group.members for entry in member.inputs)
+        own = [] if inputs else [RawFile(frame.path, frame.raw_class) for frame in group.frames]
+        joined: list[RawFile] = []
         for trace in traces:
-            if trace.chosen:
-                calibrations += _mcalibs(trace)
+            if trace.search.link.rule.raw:
+                joined += _raws(trace)
+            else:
+                mandatory, tags = trace.search.link.mandatory, trace.search.tags
+                calibrations += [
+                    Mcalib(candidate.status, candidate.sources[tag], tag, dt_days, level, mandatory)
+                    for candidate, level, dt_days in trace.chosen
+                    for tag in tags
+                ]
             if trace.missing:
                 missing += [Missing(tag, why_missing(trace, first)) for tag in trace.search.tags]
-        inputs = tuple(entry for member in group.members for entry in member.inputs)
         return AssociationBlock(
             name=name,
             release=self._release.release,
@@ -74,18 +86,19 @@ class Assembler:
             batch_id=f"{self._catg}_{group.night}",
             mjd_obs=round(first.mjd_obs, 8),
             mjd_obs_mod=group.mjd_mod,
-            raws=() if inputs else tuple(RawFile(frame.path, frame.raw_class) for frame in group.frames),
+            raws=(*own, *joined),
             inputs=inputs,
             min_inputs=task.min_raw if inputs else 0,
             mcalibs=tuple(calibrations),
             parameters=self._parameters,
-            expected=self._expected(group, calibrations),
+            expected=self._expected(group, joined, calibrations),
             match_keys=self._setting(group.traits),
             drs_type=self._instrument.drs_type.value,
             event=task.event,
             completeness=Completeness.INCOMPLETE if missing else Completeness.COMPLETE,
             obs_prog_id=_header_text(keywords.get("OBS.PROG.ID")),
             obs_id=_header_text(keywords.get("OBS.ID")),
+            obs_mode=_NO_MODE,
             missing=tuple(missing),
             exclusion=group.exclusion,
             exclusion_reason=group.exclusion_reason,
@@ -98,8 +111,11 @@ class Assembler:
             self._settings[traits] = tuple((key, shown(value)) for key, value in values if value is not None)
         return self._settings[traits]
 
-    def _expected(self, group: Group, calibrations: Iterable[Mcalib]) -> tuple[str, ...]:
-        tags = tuple(calibration.tag for calibration in calibrations) + common_tags(group.members)
+    def _expected(
+        self, group: Group, raws: Iterable[RawFile], calibrations: Iterable[Mcalib]
+    ) -> tuple[str, ...]:
+        tags = (*(raw.tag for raw in raws), *(calibration.tag for calibration in calibrations))
+        tags += common_tags(group.members)
         known = group.traits, tags
         if known not in self._products:
             found = [
@@ -114,13 +130,8 @@ class Assembler:
         return self._products[known]
 
 
-def _mcalibs(trace: Trace) -> list[Mcalib]:
-    mandatory = trace.search.link.rule.minimum > 0
-    return [
-        Mcalib(candidate.status, candidate.sources[tag], tag, dt_days, level, mandatory)
-        for candidate, level, dt_days in trace.chosen
-        for tag in trace.search.tags
-    ]
+def _raws(trace: Trace) -> list[RawFile]:
+    return [RawFile(path, tag) for chosen in trace.chosen for tag, path in chosen.candidate.sources.items()]
 
 
 def _parameters(task: Task, instrument: Instrument) -> _Pairs:

@@ -7,14 +7,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phoenix.association.traits import Key, Traits, key_of
-from phoenix.config.rules import When
+from phoenix.config.conditions import When
 from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import McalibStatus
 
 _RANK = {McalibStatus.REAL: 0, McalibStatus.STATIC: 0, McalibStatus.VIRTUAL: 1}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Candidate:
     """A calibration, or several of one origin: a master for each chip.
 
@@ -67,6 +67,25 @@ class Shelf:
                 yield from self.candidates[right:end]
                 right = end
 
+    def nearest(self, mjd: float, begin: float, end: float) -> Candidate | None:
+        """Return the first that :meth:`outward` gives of those from one moment up to, not at, another."""
+        times = self.times
+        low, high = bisect_left(times, begin), bisect_left(times, end)
+        right = bisect_left(times, mjd, low, high)
+        if right < high and (right == low or mjd - times[right - 1] > times[right] - mjd):
+            return self.candidates[right]
+        if right == low:
+            return None
+        return self.candidates[bisect_left(times, times[right - 1], low, right)]
+
+    def backward(self, mjd: float) -> Iterator[Candidate]:
+        """Give those of this moment and before it, the latest first; of the same time by name."""
+        end = bisect_right(self.times, mjd)
+        while end:
+            begin = bisect_left(self.times, self.times[end - 1])
+            yield from self.candidates[begin:end]
+            end = begin
+
 
 _NOTHING = Shelf()
 
@@ -94,12 +113,14 @@ class Pool:
         expansions: Sequence[tuple[str, ...]],
     ) -> None:
         self.key_of = key_of(match)
-        self.all = Shelf()
+        ordered = sorted(candidates, key=_order)
+        self.all = Shelf(ordered, [candidate.mjd for candidate in ordered])
         self._usable: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
         self._defective: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
         keys: dict[Traits, Key | None] = {}
-        for candidate in sorted(candidates, key=_order):
-            self.all.add(candidate)
+        # Few combinations of categories occur: which expansions each one serves is worked out once.
+        serves: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for candidate in ordered:
             traits = candidate.traits
             if traits not in keys:
                 fulfilled = first_failure(when, traits.value) is None
@@ -107,13 +128,16 @@ class Pool:
             key = keys[traits]
             if key is None:
                 continue
+            given = tuple(candidate.sources)
+            if given not in serves:
+                serves[given] = [tags for tags in expansions if set(tags) <= set(given)]
             shelves = self._defective if candidate.defect else self._usable
-            for tags, by_key in shelves.items():
-                if candidate.sources.keys() >= set(tags):
-                    shelf = by_key.get(key)
-                    if shelf is None:
-                        shelf = by_key[key] = Shelf()
-                    shelf.add(candidate)
+            for tags in serves[given]:
+                by_key = shelves[tags]
+                shelf = by_key.get(key)
+                if shelf is None:
+                    shelf = by_key[key] = Shelf()
+                shelf.add(candidate)
 
     def usable(self, tags: tuple[str, ...], key: Key) -> Shelf:
         """Return the usable candidates that match, whatever their time."""
@@ -131,12 +155,21 @@ def sets_of_masters(masters: Iterable[Candidate], match: tuple[str, ...]) -> lis
     is bad spoils its set. Two files of one category and origin: the first good one counts, by name.
     """
     values_of = key_of(match)
-    origins: dict[Hashable, list[Candidate]] = {}
+    by_time: dict[float, list[Candidate]] = {}
     for master in masters:
-        (path,) = master.sources.values()
-        key = (path.rpartition("/")[0], master.mjd, values_of(master.traits.comparable))
-        origins.setdefault(key, []).append(master)
-    return [members[0] if len(members) == 1 else _joined(members) for members in origins.values()]
+        by_time.setdefault(master.mjd, []).append(master)
+    found: list[Candidate] = []
+    for twins in by_time.values():
+        if len(twins) == 1:
+            found += twins
+            continue
+        origins: dict[Hashable, list[Candidate]] = {}
+        for master in twins:
+            (path,) = master.sources.values()
+            key = (path.rpartition("/")[0], values_of(master.traits.comparable))
+            origins.setdefault(key, []).append(master)
+        found += [members[0] if len(members) == 1 else _joined(members) for members in origins.values()]
+    return found
 
 
 def _joined(members: list[Candidate]) -> Candidate:

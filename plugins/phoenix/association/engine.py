@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from phoenix.association.assemble import Assembler
 from phoenix.association.candidates import Candidate, Pool, sets_of_masters
 from phoenix.association.grouping import NO_TIME, Group, Grouping, LeftOut
-from phoenix.association.matching import Link, Search, Trace, decide, search_for, segment_of
+from phoenix.association.matching import Barrier, Link, Search, Trace, decide, search_for
 from phoenix.association.naming import ab_name
 from phoenix.association.second_step import Member, products_taken
 from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
+from phoenix.config.association import Association
 from phoenix.config.instrument import Instrument
 from phoenix.config.release import Mode, Release
-from phoenix.config.rules import Association, Rules, Task
+from phoenix.config.rules import Rules, Task
 from phoenix.errors import AssociationError, PhoenixError, UsageError
 from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import AssociationBlock, Completeness, McalibStatus, raws_of
@@ -101,12 +102,13 @@ class _Engine:
         self._words = Words(rules)
         self._reader = TraitsReader(rules.aliases, sorted(names_asked(rules)))
         self._grouping = Grouping(rules, self._reader)
-        self._breakpoints = tuple(sorted(rules.breakpoints))
         self._raws, self._left_out = self._grouping.usable(frames, nights)
         self._files: dict[tuple[FrameKind, str], list[Candidate]] = {}
         for frame in frames:
             if frame.kind is not FrameKind.RAW:
                 self._add_file(frame)
+        #: Raw frames of groups that could not become an AB.
+        self._spoilt: set[str] = set()
         self._virtual: dict[str, list[Candidate]] = {}
         self._task_of: dict[str, str] = {}
         self._made: dict[str, dict[str, AssociatedBlock]] = {}
@@ -114,6 +116,9 @@ class _Engine:
 
     def run(self) -> Associations:
         blocks = [block for task in self._tasks() for block in self._blocks(task)]
+        taken = self._spoilt.union(raw.path for block in blocks for raw in block.ab.raws)
+        idle = [frame for frame in self._raws if frame.path not in taken]
+        self._left_out += self._grouping.idle(idle, self._tasks())
         return Associations(tuple(blocks), tuple(self._left_out), tuple(self._errors))
 
     def _tasks(self) -> list[Task]:
@@ -127,19 +132,19 @@ class _Engine:
 
     def _blocks(self, task: Task) -> Iterator[AssociatedBlock]:
         assembler = Assembler(task, self._words, self._rules, self._release, self._instrument)
-        links = [self._link(association) for association in task.associate]
-        searches: dict[Traits, list[Search]] = {}
+        links = [(association, self._links(association)) for association in task.associate]
+        searches: dict[Traits, list[tuple[Search, ...]]] = {}
         made = self._virtual.setdefault(task.name, [])
         for group in self._groups(task):
             try:
                 name = self._name(group)
                 if group.traits not in searches:
                     searches[group.traits] = self._searches(group, links)
-                segment = segment_of(group.mjd_mod, self._breakpoints)
-                traces = tuple(decide(search, group.mjd_mod, segment) for search in searches[group.traits])
+                traces = tuple(decide(choices, group.mjd_mod) for choices in searches[group.traits])
                 block = AssociatedBlock(assembler.assemble(name, group, traces), group, traces)
             except AssociationError as error:
                 self._errors.append((group.night, error))
+                self._spoilt.update(frame.path for frame in group.frames)
                 continue
             self._task_of[name] = task.name
             self._made.setdefault(task.name, {})[name] = block
@@ -178,49 +183,91 @@ class _Engine:
             )
         return name
 
-    def _searches(self, group: Group, links: list[Link]) -> list[Search]:
+    def _searches(
+        self, group: Group, links: list[tuple[Association, list[Link]]]
+    ) -> list[tuple[Search, ...]]:
         """Return what the associations that apply look for, for all groups of these traits."""
         traits = group.traits
-        return [
-            search_for(
-                link,
-                self._words.expand(link.rule.catg, traits, group.first.path),
-                link.pool.key_of(traits.comparable),
+        searches = [
+            tuple(
+                search_for(
+                    link,
+                    self._words.expand(link.rule.catg, traits, group.first.path),
+                    link.pool.key_of(traits.comparable),
+                    self._barriers(traits, link.rule),
+                )
+                for link in choices
+                if first_failure(link.rule.applies, traits.value) is None
             )
-            for link in links
-            if first_failure(link.rule.applies, traits.value) is None
+            for association, choices in links
+            if first_failure(association.applies, traits.value) is None
         ]
+        return [choices for choices in searches if choices]
 
-    def _link(self, rule: Association) -> Link:
+    def _barriers(self, traits: Traits, rule: Association) -> tuple[Barrier, ...]:
+        """Return what an association must not cross; static tables say themselves since when they hold."""
+        breakpoints = () if rule.static else self._rules.breakpoints
+        barriers = [
+            Barrier(each.mjd, "breakpoint", each.reason)
+            for each in breakpoints
+            if (not each.classes or traits.raw_class in each.classes)
+            and (not each.calibrations or rule.catg in each.calibrations)
+            and first_failure(each.when, traits.value) is None
+        ]
+        return tuple(sorted([*barriers, *(Barrier(mjd, "window") for mjd in rule.between)]))
+
+    def _links(self, association: Association) -> list[Link]:
+        choices = association.alternatives
+        places = [
+            f"{number} of {len(choices)}" if association.any_of else ""
+            for number in range(1, len(choices) + 1)
+        ]
+        mandatory = association.minimum > 0
+        return [self._link(rule, mandatory, place) for rule, place in zip(choices, places, strict=True)]
+
+    def _link(self, rule: Association, mandatory: bool, place: str) -> Link:
         match = rule.match_names
         expansions = self._words.possible(rule.catg)
+        if rule.raw:
+            frames = (frame for frame in self._raws if frame.raw_class == rule.raw)
+            candidates = [self._candidate(frame, rule.raw) for frame in frames]
+            return Link(
+                rule, match, Pool(candidates, match, rule.when, expansions), _levels(rule), mandatory, place
+            )
         kind = FrameKind.STATIC if rule.static else FrameKind.MASTER
         catgs = dict.fromkeys(tag for tags in expansions for tag in tags)
         files = [file for tag in catgs for file in self._files.get((kind, tag), ())]
         candidates = files if rule.static else sets_of_masters(files, match)
         if rule.made_by is not None:
             candidates = [*candidates, *self._virtual.get(rule.made_by, ())]
-        levels = tuple((level.within.total_seconds() / 86400, level.level) for level in rule.levels)
-        return Link(rule, match, Pool(candidates, match, rule.when, expansions), levels)
+        return Link(
+            rule, match, Pool(candidates, match, rule.when, expansions), _levels(rule), mandatory, place
+        )
 
     def _add_file(self, frame: Frame) -> None:
         catg = frame.keywords.get("PRO.CATG")
         if not isinstance(catg, str):
             return
-        static = frame.kind is FrameKind.STATIC
-        mjd = frame.mjd_obs if static else frame.mjd_mid
-        if not math.isfinite(mjd):
+        candidate = self._candidate(frame, catg)
+        if not math.isfinite(candidate.mjd):
             self._left_out.append(LeftOut(frame.path, "", NO_TIME, "MJD-OBS or EXPTIME is not a number"))
             return
-        candidate = Candidate(
+        self._files.setdefault((frame.kind, catg), []).append(candidate)
+
+    def _candidate(self, frame: Frame, tag: str) -> Candidate:
+        static = frame.kind is FrameKind.STATIC
+        return Candidate(
             name=frame.name,
-            mjd=round(mjd, 8),
+            mjd=round(frame.mjd_obs if static else frame.mjd_mid, 8),
             status=McalibStatus.STATIC if static else McalibStatus.REAL,
             traits=self._reader.of(frame),
-            sources={catg: frame.path},
+            sources={tag: frame.path},
             defect=self._bad.get(frame.path, ""),
         )
-        self._files.setdefault((frame.kind, catg), []).append(candidate)
+
+
+def _levels(rule: Association) -> tuple[tuple[float, int], ...]:
+    return tuple((level.within.total_seconds() / 86400, level.level) for level in rule.levels)
 
 
 def _as_candidate(block: AssociatedBlock, bad: str) -> Candidate:

@@ -21,6 +21,8 @@ NO_TIME = "NO_TIME"
 #: Of ABs that are in no AB of a second step.
 DEFECTIVE_INPUT = "DEFECTIVE_INPUT"
 TOO_FEW_INPUTS = "TOO_FEW_INPUTS"
+NO_TASK = "NO_TASK"
+NO_GROUP = "NO_GROUP"
 
 #: Template -> exposure numbers that are there.
 _Templates = dict[Hashable, set[Hashable]]
@@ -30,7 +32,9 @@ _Templates = dict[Hashable, set[Hashable]]
 class LeftOut:
     """A raw frame that is in no AB, with a code for counting and a reason for people.
 
-    Or an AB that a second step had to leave out; its name then stands for the path.
+    Or an AB that a second step had to leave out; its name then stands for the path. Codes are those of
+    pre-selection, ``DUPLICATE``, ``NO_TIME``, ``NO_TASK`` (no task takes the class), ``NO_GROUP`` (a task
+    does, and has no group for this frame), ``DEFECTIVE_INPUT`` and ``TOO_FEW_INPUTS``.
     """
 
     path: str
@@ -100,6 +104,9 @@ class Grouping:
         self._reader = reader
         self._deciding = {task.name: _deciding(rules, task) for task in rules.tasks}
         self._rejected: dict[Traits, Preselection | None] = {}
+        self._known: dict[str, Traits] = {}
+        #: Frame -> why a task has no group for it.
+        self._spare: dict[str, str] = {}
 
     def usable(self, frames: Iterable[Frame], nights: Iterable[str]) -> tuple[list[Frame], list[LeftOut]]:
         """Return the raw frames of the nights in order of time, each once, and those that are left out."""
@@ -114,10 +121,11 @@ class Grouping:
             elif frame.name in kept:
                 reason = f"the same frame as {kept[frame.name].path}"
                 left_out.append(LeftOut(frame.path, frame.night, DUPLICATE, reason))
-            elif rule := self._rejecting(self._reader.of(frame)):
+            elif rule := self._rejecting(traits := self._reader.of(frame)):
                 left_out.append(LeftOut(frame.path, frame.night, rule.code, rule.reason))
             else:
                 kept[frame.name] = frame
+                self._known[frame.name] = traits
         return sorted(kept.values(), key=lambda f: (f.mjd_obs, f.name)), left_out
 
     def groups(self, task: Task, frames: Iterable[Frame]) -> list[Group]:
@@ -133,7 +141,11 @@ class Grouping:
                 values = (value_of(frame, self._rules.aliases, name) for name in task.group_by)
                 key = (frame.night, primary[frame.raw_class], *map(comparable, values))
             by_key.setdefault(key, []).append(frame)
-        groups = (_ordered(task, part) for group in by_key.values() for part in self._similar(task, group))
+        parts = [part for group in by_key.values() for part in self._similar(task, group)]
+        groups = [_ordered(task, part) for part in parts]
+        for given, taken in zip(parts, groups, strict=True):
+            if len(taken) < len(given):
+                self._note_spare(task, given, taken)
         return sorted(
             (self._group(task, group, templates) for group in groups if group),
             key=lambda group: (group.first.mjd_obs, group.first.name),
@@ -194,11 +206,58 @@ class Grouping:
             ]
         return parts
 
+    def idle(self, frames: Iterable[Frame], tasks: Iterable[Task]) -> list[LeftOut]:
+        """Say of raw frames that are in no AB why not; unclassified ones are told of where frames are.
+
+        Parameters
+        ----------
+        tasks : iterable of Task
+            Those whose ABs are made.
+        """
+        made = list(tasks)
+        using = {
+            frame_class: [t for t in made if frame_class in t.raw] for t in made for frame_class in t.raw
+        }
+        return [
+            LeftOut(frame.path, frame.night, *self._why_idle(frame, using.get(frame.raw_class, [])))
+            for frame in frames
+            if frame.raw_class
+        ]
+
+    def _why_idle(self, frame: Frame, tasks: list[Task]) -> tuple[str, str]:
+        if frame.name in self._spare:
+            return NO_GROUP, self._spare[frame.name]
+        for task in tasks:
+            if failure := first_failure(task.where, self._known[frame.name].value):
+                return NO_GROUP, f"task {task.name} takes no such frame: {failure}"
+        joined = (c.raw for t in self._rules.tasks for a in t.associate for c in a.alternatives)
+        if frame.raw_class in joined:
+            return NO_GROUP, f"no AB takes this frame of class {frame.raw_class} along"
+        others = [task.name for task in self._rules.tasks if frame.raw_class in task.raw]
+        if others:
+            return (
+                NO_TASK,
+                f"the release leaves out task {others[0]}, to which class {frame.raw_class} belongs",
+            )
+        return NO_TASK, f"no task takes frames of class {frame.raw_class}"
+
+    def _note_spare(self, task: Task, given: Iterable[Frame], taken: tuple[Frame, ...]) -> None:
+        names = {frame.name for frame in taken}
+        for frame in given:
+            if frame.name not in names:
+                members = task.set_of(frame.raw_class)
+                reason = f"there is no frame of class {next(iter(members))} to go with it"
+                if taken:
+                    reason = (
+                        f"the AB has its {members[frame.raw_class].maximum} frames of class {frame.raw_class}"
+                    )
+                self._spare[frame.name] = f"task {task.name}: {reason}"
+
     def _wanted(self, task: Task, frame: Frame) -> bool:
-        return not task.where or first_failure(task.where, self._reader.of(frame).value) is None
+        return not task.where or first_failure(task.where, self._known[frame.name].value) is None
 
     def _group(self, task: Task, frames: tuple[Frame, ...], templates: _Templates) -> Group:
-        traits = self._reader.of(frames[0])
+        traits = self._known[frames[0].name]
         mjd_mod = frames[0].mjd_mid
         if len(frames) > 1:
             mjd_mod = math.fsum(frame.mjd_mid for frame in frames) / len(frames)
@@ -219,12 +278,12 @@ class Grouping:
             found = f"{len(frames)} raw frame" + "s" * (len(frames) > 1)
             return TOO_FEW_RAWS, f"{found}, {task.title.lower()} needs at least {task.min_raw}"
         for raw_class, wanted in task.set_of(frames[0].raw_class).items():
-            there = sum(frame.raw_class == raw_class for frame in frames)
+            there = [frame.raw_class for frame in frames].count(raw_class)
             if there < wanted.minimum:
                 needed = f"{task.title.lower()} needs at least {wanted.minimum}"
                 return TOO_FEW_RAWS, f"{there} of class {raw_class}, {needed}"
         for other in frames[1:]:
-            values = self._reader.of(other).comparable
+            values = self._known[other.name].comparable
             for name in self._deciding[task.name]:
                 if values[name] != traits.comparable[name]:
                     one, two = shown(traits.comparable[name]), shown(values[name])
@@ -273,19 +332,21 @@ def _ordered(task: Task, frames: list[Frame]) -> tuple[Frame, ...]:
 
 def _deciding(rules: Rules, task: Task) -> tuple[str, ...]:
     """Return the names whose values decide on the calibrations of a group, or on who may use its products."""
-    own = [name for association in task.associate for name in association.match_names]
+    own = [name for each in task.associate for choice in each.alternatives for name in choice.match_names]
     users = [
         name
         for user in rules.tasks
-        for association in user.associate
-        if association.made_by == task.name
-        for name in association.match_names
+        for each in user.associate
+        for choice in each.alternatives
+        if choice.made_by == task.name
+        for name in choice.match_names
     ]
     return tuple(dict.fromkeys(own + users))
 
 
 def _template(frame: Frame) -> Hashable:
-    return tuple(comparable(frame.keywords.get(key)) for key in ("TPL.START", "TPL.ID", "OBS.ID"))
+    get = frame.keywords.get
+    return comparable(get("TPL.START")), comparable(get("TPL.ID")), comparable(get("OBS.ID"))
 
 
 def _templates(frames: Iterable[Frame]) -> _Templates:

@@ -1,18 +1,23 @@
-"""Choosing a calibration: match key, time rule, breakpoints, and the level its distance in time earns."""
+"""Choosing a calibration: match key, time rule, barriers in time, and the level its distance earns."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from phoenix.association.candidates import Candidate, Pool, Shelf
 from phoenix.association.traits import Key
-from phoenix.config.rules import Association, TimeRule
+from phoenix.config.association import Association, TimeRule
 
 #: dt of different ABs must not differ by the last bits of an MJD: 1e-6 d is 86 ms.
 DT_DECIMALS = 6
 _NEVER = float("inf")
+
+#: Two moments; the first belongs to what lies between them, the second does not.
+Segment = tuple[float, float]
+#: What has no barrier.
+ALWAYS: Segment = (-_NEVER, _NEVER)
 
 
 class Chosen(NamedTuple):
@@ -23,7 +28,23 @@ class Chosen(NamedTuple):
     dt_days: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Barrier(NamedTuple):
+    """A moment an association does not cross.
+
+    Attributes
+    ----------
+    code
+        ``breakpoint`` for one of the instrument, ``window`` for one of the association's ``between``.
+    reason
+        What happened then; may be empty.
+    """
+
+    mjd: float
+    code: str
+    reason: str = ""
+
+
+@dataclass(slots=True, eq=False)
 class Link:
     """An association rule with the calibrations it can choose from.
 
@@ -33,12 +54,30 @@ class Link:
         Names that must be equal.
     levels
         (reach in days, level), the nearest first.
+    mandatory
+        Whether an AB without it is INCOMPLETE.
+    alternative
+        Its place among alternatives, ``2 of 3``; empty when there is no choice.
+    most
+        How many are taken if there are that many.
+    simple
+        Whether simply the nearest one is taken.
     """
 
     rule: Association
     match: tuple[str, ...]
     pool: Pool
     levels: tuple[tuple[float, int], ...]
+    mandatory: bool = True
+    alternative: str = ""
+    most: int = field(init=False)
+    simple: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        rule = self.rule
+        self.most = rule.most
+        either_side = rule.time in {TimeRule.CLOSEST, TimeRule.ATTACHED}
+        self.simple = either_side and self.most == 1 and not (rule.static or rule.try_between)
 
     @property
     def reach_days(self) -> float:
@@ -66,12 +105,27 @@ class Search:
         Values of the match keys.
     shelf
         The usable calibrations that match, whatever their time.
+    barriers
+        What must not be crossed, in order of time.
+    moments
+        When that is.
     """
 
     link: Link
     tags: tuple[str, ...]
     key: Key
     shelf: Shelf
+    barriers: tuple[Barrier, ...] = ()
+    moments: tuple[float, ...] = ()
+
+    def segment(self, mjd: float) -> Segment:
+        """Return the barriers before and after a moment; one at the very moment is before it."""
+        return _around(mjd, self.moments) if self.moments else ALWAYS
+
+    def preferred(self, mjd: float) -> Segment:
+        """Return the window whose calibrations go first."""
+        moments = self.link.rule.try_between
+        return _around(mjd, moments) if moments else ALWAYS
 
 
 class Trace(NamedTuple):
@@ -80,66 +134,96 @@ class Trace(NamedTuple):
     Attributes
     ----------
     mjd, segment
-        The group's time, and the breakpoints before and after it, days.
+        The group's time, and the barriers before and after it, days.
     chosen
         Empty when there was none.
+    passed_over
+        The other alternatives that were tried.
     """
 
     search: Search
     mjd: float
-    segment: tuple[float, float]
+    segment: Segment
     chosen: tuple[Chosen, ...]
+    passed_over: tuple[Trace, ...] = ()
 
     @property
-    def missing(self) -> bool:
+    def short(self) -> bool:
         """Whether less was found than the rule demands."""
         return len(self.chosen) < self.search.link.rule.minimum
 
+    @property
+    def missing(self) -> bool:
+        """Whether the AB is INCOMPLETE for it."""
+        return self.search.link.mandatory and self.short
 
-def search_for(link: Link, tags: tuple[str, ...], key: Key) -> Search:
+
+def search_for(link: Link, tags: tuple[str, ...], key: Key, barriers: tuple[Barrier, ...] = ()) -> Search:
     """Return the search for calibrations of a key; a missing value matches nothing."""
-    return Search(link, tags, key, Shelf() if None in key else link.pool.usable(tags, key))
+    shelf = Shelf() if None in key else link.pool.usable(tags, key)
+    return Search(link, tags, key, shelf, barriers, tuple(barrier.mjd for barrier in barriers))
 
 
-def decide(search: Search, mjd: float, segment: tuple[float, float]) -> Trace:
-    """Choose the calibrations of an association for a group."""
-    choose = _valid if search.link.rule.static else _nearest
-    return Trace(search, mjd, segment, choose(search, mjd, segment) if search.shelf.times else ())
+def decide(alternatives: tuple[Search, ...], mjd: float) -> Trace:
+    """Choose the calibrations of an association for a group; of alternatives the first that is satisfied.
+
+    If none is, the trace is that of the first, without what it found: half an alternative is none.
+    """
+    tried: list[Trace] = []
+    for search in alternatives:
+        segment = search.segment(mjd)
+        trace = Trace(search, mjd, segment, _chosen(search, mjd, segment) if search.shelf.times else ())
+        if len(alternatives) == 1:
+            return trace
+        if not trace.short:
+            return trace._replace(passed_over=tuple(tried))
+        tried.append(trace._replace(chosen=()))
+    return tried[0]._replace(passed_over=tuple(tried[1:]))
 
 
-def segment_of(mjd: float, breakpoints: tuple[float, ...]) -> tuple[float, float]:
-    """Return the breakpoints around a time; one at the very time begins the new segment."""
-    bounds = (-_NEVER, *breakpoints, _NEVER)
-    index = bisect_right(bounds, mjd)
-    return bounds[index - 1], bounds[index]
+def _around(mjd: float, moments: tuple[float, ...]) -> Segment:
+    index = bisect_right(moments, mjd)
+    return moments[index - 1] if index else -_NEVER, moments[index] if index < len(moments) else _NEVER
 
 
-def _valid(search: Search, mjd: float, _segment: tuple[float, float]) -> tuple[Chosen, ...]:
-    """Take the static table that became valid last before the group; of equal ones the first name."""
-    times = search.shelf.times
-    index = bisect_right(times, mjd)
-    if index == 0:
-        return ()
-    return (Chosen(search.shelf.candidates[bisect_left(times, times[index - 1])], 0, 0.0),)
-
-
-def _nearest(search: Search, mjd: float, segment: tuple[float, float]) -> tuple[Chosen, ...]:
-    taken: list[Chosen] = []
+def _chosen(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
+    """Take what fits in the order of merit: the preferred window first, others only for want of these."""
     link = search.link
-    wanted = max(1, link.rule.minimum)
-    reach, rule = link.reach_days, link.rule.time
-    for candidate in search.shelf.outward(mjd):
-        dt_days = round(candidate.mjd - mjd, DT_DECIMALS)
+    rule, reach, most = link.rule, link.reach_days, link.most
+    if most == 0:
+        return ()
+    if link.simple:
+        return _nearest(search, mjd, segment)
+    least = max(1, rule.minimum)
+    window = search.preferred(mjd)
+    taken: list[Chosen] = []
+    others: list[Chosen] = []
+    for candidate in search.shelf.backward(mjd) if rule.static else search.shelf.outward(mjd):
+        dt_days = 0.0 if rule.static else round(candidate.mjd - mjd, DT_DECIMALS)
         if abs(dt_days) > reach:
             break
         if not segment[0] <= candidate.mjd < segment[1]:
             continue
-        if rule is not TimeRule.CLOSEST and time_refused(rule, dt_days):
+        if rule.time is not TimeRule.CLOSEST and time_refused(rule.time, dt_days):
             continue
-        taken.append(Chosen(candidate, link.level(dt_days) or 0, dt_days))
-        if len(taken) == wanted:
-            break
-    return tuple(taken)
+        level = link.level(dt_days) or 0
+        if window[0] <= candidate.mjd < window[1]:
+            taken.append(Chosen(candidate, level, dt_days))
+            if len(taken) == most:
+                break
+        elif len(others) < least:
+            others.append(Chosen(candidate, level + 1, dt_days))
+    return (*taken, *others[: max(0, least - len(taken))])
+
+
+def _nearest(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
+    """Take the nearest, as :func:`_chosen` would, at a fraction of its cost: nearly all rules ask for it."""
+    candidate = search.shelf.nearest(mjd, *segment)
+    if candidate is None:
+        return ()
+    dt_days = round(candidate.mjd - mjd, DT_DECIMALS)
+    level = search.link.level(dt_days)
+    return () if level is None else (Chosen(candidate, level, dt_days),)
 
 
 def time_refused(rule: TimeRule, dt_days: float) -> bool:

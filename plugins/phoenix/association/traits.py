@@ -56,15 +56,17 @@ class TraitsReader:
         self._aliases = aliases
         self._names = tuple(dict.fromkeys(names))
         self._keywords = tuple(dict.fromkeys(k for name in self._names for k in aliases.get(name, (name,))))
+        self._each_alone = _ARCFILE in self._keywords
         self._known: dict[Hashable, Traits] = {}
 
     def of(self, frame: Frame) -> Traits:
         """Return the traits of a frame."""
-        get = frame.keywords.get
-        values = [get(keyword) for keyword in self._keywords]
+        values = tuple(map(frame.keywords.get, self._keywords))
         # The logical T is not the number 1, so the types belong to what makes frames alike.
-        alike = (*values, *map(type, values), frame.raw_class, *frame.tags.items())
-        if _ARCFILE in self._keywords:
+        alike: tuple[Hashable, ...] = (
+            values, tuple(map(type, values)), frame.raw_class, tuple(frame.tags.items())
+        )  # fmt: skip
+        if self._each_alone:
             alike = (*alike, frame.name)
         found = self._known.get(alike)
         if found is None:
@@ -78,10 +80,13 @@ def names_asked(rules: Rules) -> set[str]:
     names = {split.key for split in rules.splits.values()}
     for preselection in rules.preselection:
         names.update(preselection.when)
+    for barrier in rules.breakpoints:
+        names.update(barrier.when)
     for task in rules.tasks:
         names.update(task.setting, task.where)
         for association in task.associate:
-            names.update(association.match_names, association.when, association.applies)
+            for choice in (association, *association.any_of):
+                names.update(choice.match_names, choice.when, choice.applies)
     return names
 
 

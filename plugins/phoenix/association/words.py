@@ -46,10 +46,10 @@ class Words:
         """
         return tuple(catg for (catg,) in self.together((template,), traits, where))
 
-    def together(self, templates: tuple[str, ...], traits: Traits, where: str) -> list[tuple[str, ...]]:
+    def together(self, templates: tuple[str, ...], traits: Traits, where: str) -> tuple[tuple[str, ...], ...]:
         """Return the templates filled with the same values of their words, a tuple for each combination."""
         names = _words_of(*templates)
-        return _filled(templates, names, (self._values(name, traits, where) for name in names))
+        return _filled(templates, names, tuple(self._values(name, traits, where) for name in names))
 
     def possible(self, template: str) -> tuple[tuple[str, ...], ...]:
         """Return all expansions a template can have, whatever the frame."""
@@ -93,11 +93,12 @@ class Words:
         return values[decided]
 
 
+@cache
 def _filled(
-    templates: tuple[str, ...], names: tuple[str, ...], values: Iterable[tuple[str, ...]]
-) -> list[tuple[str, ...]]:
+    templates: tuple[str, ...], names: tuple[str, ...], values: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
     combinations = (dict(zip(names, chosen, strict=True)) for chosen in product(*values))
-    return [tuple(template.format_map(words) for template in templates) for words in combinations]
+    return tuple(tuple(template.format_map(words) for template in templates) for words in combinations)
 
 
 @cache

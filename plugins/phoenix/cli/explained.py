@@ -57,6 +57,8 @@ def _inputs(content: Mapping[str, Any], every: bool) -> Iterator[str]:
 
 def _association(association: Mapping[str, Any], every: bool) -> Iterator[str]:
     need = "mandatory" if association["mandatory"] else "optional"
+    if association.get("alternative"):  # explanations of older ABs know no alternatives
+        need += f", alternative {association['alternative']}"
     yield f"{association['catg']}  {association['result'].upper()}  ({need}, from {association['from']})"
     rule = [association["time_rule"]] if association["levels"] else []
     rule += [f"level {level['level']} within {level['within_days']:g} d" for level in association["levels"]]

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from phoenix.config.base import Duration, Strict, wrong
-from phoenix.config.rules import When
+from phoenix.config.conditions import When
 from phoenix.model.frame import Value
 
 

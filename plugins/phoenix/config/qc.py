@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from phoenix.config.base import Duration, Strict
-from phoenix.config.rules import When
+from phoenix.config.conditions import When
 
 #: The word in a name that stands for the key of a measurement with many values: order, fibre ...
 ITEM = "item"

@@ -3,99 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from phoenix.config.base import Duration, Strict, wrong
+from phoenix.config.association import Association, Breakpoint, Moment, as_breakpoint
+from phoenix.config.base import Strict, wrong
+from phoenix.config.conditions import When
 from phoenix.config.release import Mode, Pattern, Release
 from phoenix.model.frame import FrameKind, Value
 
 #: Keywords are written dotted and in capitals: DPR.CATG, MJD-OBS.
 _KEYWORD = re.compile(r"[A-Z][A-Z0-9_-]*(\.[A-Z0-9_-]+)*")
-
-
-class Condition(Strict):
-    """What a keyword must be. Several fields must all hold.
-
-    In YAML a bare value means equality and a list means one of its values:
-    ``DPR.TYPE: BIAS``, ``DPR.TYPE: [OBJECT, "OBJECT,POINT"]``, ``DPR.TECH: {like: "ECHELLE%"}``.
-    """
-
-    one_of: tuple[Value, ...] | None = None
-    like: str | None = Field(default=None, description="% stands for any text, as in SQL and OCA")
-    unlike: str | None = None
-    none_of: tuple[Value, ...] | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    below: float | None = None
-    present: bool | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Condition:
-        if not self.model_fields_set:
-            raise ValueError(
-                "an empty condition holds for nothing; give a value, a list or like/at_least/..."
-            )
-        return self
-
-    def holds(self, value: Value | None) -> bool:
-        """Return whether a value satisfies all fields; None, absent, only ``present: false``.
-
-        Numbers are compared as numbers, also when one side is written as text (``437`` and ``"437.0"``).
-        """
-        if value is None:
-            return self.present is False
-        number = _number(value)
-        return (
-            self.present is not False
-            and (self.one_of is None or any(_same(value, other) for other in self.one_of))
-            and (self.none_of is None or not any(_same(value, other) for other in self.none_of))
-            and (self.like is None or _like(self.like, value))
-            and (self.unlike is None or not _like(self.unlike, value))
-            and (self.at_least is None or number >= self.at_least)
-            and (self.at_most is None or number <= self.at_most)
-            and (self.above is None or number > self.above)
-            and (self.below is None or number < self.below)
-        )
-
-
-def _number(value: Value) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
-
-
-def _same(value: Value, other: Value) -> bool:
-    return value == other or _number(value) == _number(other)
-
-
-def _like(pattern: str, value: Value) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.split("%"))
-    return re.fullmatch(expression, str(value), re.DOTALL) is not None
-
-
-def _condition(value: Any) -> Any:
-    if isinstance(value, (dict, Condition)):
-        return value
-    return {"one_of": value if isinstance(value, (list, tuple)) else [value]}
-
-
-#: Keyword (dotted) or alias -> condition; all must hold.
-When = dict[
-    str,
-    Annotated[
-        Condition, BeforeValidator(_condition, json_schema_input_type=Condition | Value | tuple[Value, ...])
-    ],
-]
 
 
 class Classification(Strict):
@@ -112,64 +34,6 @@ class Split(Strict):
 
     key: str = Field(description="keyword or alias whose value decides")
     values: dict[Value, tuple[str, ...]]
-
-
-class TimeRule(StrEnum):
-    """Which of the calibrations that fit is taken."""
-
-    CLOSEST = "closest"
-    PREVIOUS = "previous"
-    NEXT = "next"
-    ATTACHED = "attached"
-
-
-class Level(Strict):
-    """A calibration level and how far away in time it reaches."""
-
-    level: int
-    within: Duration
-
-
-class Association(Strict):
-    """One kind of calibration an AB of the task takes.
-
-    Exactly one of ``master``, ``static`` says where it is looked for: among masters (real ones, and those
-    that ABs of the task ``made_by`` will make) or among the instrument's static tables.
-    """
-
-    master: str | None = Field(default=None, description="PRO.CATG; may hold a {split}")
-    made_by: str | None = Field(default=None, description="task whose ABs make this master")
-    static: str | None = Field(default=None, description="PRO.CATG of a static table")
-    match: tuple[str, ...] = Field(default=(), description="aliases or keywords equal in AB and calibration")
-    when: When = Field(default={}, description="conditions on the calibration itself")
-    applies: When = Field(default={}, description="the association exists only for ABs for which this holds")
-    time: TimeRule = TimeRule.CLOSEST
-    levels: tuple[Level, ...] = ()
-    minimum: int = Field(default=1, ge=0, description="0 makes the calibration optional")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Association:
-        if (self.master is None) == (self.static is None):
-            raise ValueError("give either master or static")
-        if self.static is not None and (self.made_by or self.levels):
-            raise ValueError("a static table is made by no task and has no levels")
-        if self.master is not None and not self.levels:
-            raise ValueError("a master needs levels with time ranges")
-        if any(near.level >= far.level or near.within >= far.within for near, far in pairwise(self.levels)):
-            raise ValueError("each level must be higher and reach farther than the one before it")
-        return self
-
-    @property
-    def match_names(self) -> tuple[str, ...]:
-        """All names that must be equal; an attached calibration is of the same observation block."""
-        if self.time is TimeRule.ATTACHED and "OBS.ID" not in self.match:
-            return (*self.match, "OBS.ID")
-        return self.match
-
-    @property
-    def catg(self) -> str:
-        """PRO.CATG looked for, with its {split} words."""
-        return self.master or self.static or ""
 
 
 class Input(Strict):
@@ -227,6 +91,9 @@ class Members(Strict):
         if self.maximum is not None and self.maximum < self.minimum:
             raise wrong("maximum", self.maximum, f"at least the minimum, {self.minimum}")
         return self
+
+
+_ANY_NUMBER = Members()
 
 
 def _members(value: Any) -> Any:
@@ -301,7 +168,7 @@ class Task(Strict):
         for members in self.together:
             if raw_class in members:
                 return members
-        return {raw_class: Members()}
+        return {raw_class: _ANY_NUMBER}
 
 
 class Preselection(Strict):
@@ -311,6 +178,14 @@ class Preselection(Strict):
     reason: str
     tasks: tuple[str, ...] = ()
     when: When
+
+
+def _each_association(task: Task) -> Iterator[tuple[str, Association]]:
+    """Give the associations of a task with their places; alternatives after what offers them."""
+    for index, association in enumerate(task.associate):
+        yield f"associate.{index}", association
+        for number, alternative in enumerate(association.any_of):
+            yield f"associate.{index}.any_of.{number}", alternative
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -329,7 +204,10 @@ class Rules(Strict):
     splits: dict[str, Split] = {}
     classification: tuple[Classification, ...]
     preselection: tuple[Preselection, ...] = ()
-    breakpoints: tuple[float, ...] = Field(default=(), description="MJD no association crosses")
+    breakpoints: tuple[
+        Annotated[Breakpoint, BeforeValidator(as_breakpoint, json_schema_input_type=Breakpoint | Moment)],
+        ...,
+    ] = Field(default=(), description="moments no association crosses")
     tasks: tuple[Task, ...] = Field(description="in the order of the cascade")
 
     @model_validator(mode="after")
@@ -345,16 +223,18 @@ class Rules(Strict):
                     raise wrong(
                         f"{place}.raw", raw, f"one of the classes in classification{_near(raw, classes)}"
                     )
-            for index, association in enumerate(task.associate):
+            for field, association in _each_association(task):
                 if association.made_by is not None:
-                    field = f"{place}.associate.{index}"
-                    self._check_maker(field, "master", association.catg, association.made_by, earlier)
+                    where = f"{place}.{field}"
+                    self._check_maker(where, "master", association.catg, association.made_by, earlier)
+                self._check_raw(f"{place}.{field}", task, association)
             for index, entry in enumerate(task.inputs):
                 field = f"{place}.inputs.{index}"
                 self._check_maker(field, "product", entry.product, entry.made_by, earlier)
                 self._check_runs_with(field, task, earlier[entry.made_by])
             self._check_names(place, task)
             earlier[task.name] = task
+        self._check_breakpoints(classes)
         places = [(f"splits.{word}.key", split.key) for word, split in self.splits.items()]
         places += [
             (f"classification.{n}.when", key) for n, c in enumerate(self.classification) for key in c.when
@@ -390,6 +270,34 @@ class Rules(Strict):
         if maker.pattern not in (None, task.pattern):
             raise wrong(f"{place}.made_by", maker.name, f"a task of the pattern of {task.name}, or of any")
 
+    def _check_raw(self, place: str, task: Task, association: Association) -> None:
+        """Demand a class of raw frames that are not the AB's own already."""
+        if association.raw is None:
+            return
+        classes = {c.name for c in self.classification if c.kind is FrameKind.RAW}
+        if association.raw not in classes or association.raw in task.raw:
+            expected = (
+                f"a class of raw frames that is not one of the task's own{_near(association.raw, classes)}"
+            )
+            raise wrong(f"{place}.raw", association.raw, expected)
+
+    def _check_breakpoints(self, classes: set[str]) -> None:
+        catgs = {association.catg for task in self.tasks for _, association in _each_association(task)}
+        for number, barrier in enumerate(self.breakpoints):
+            for field, names, known in (
+                ("classes", barrier.classes, classes),
+                ("calibrations", barrier.calibrations, catgs),
+            ):
+                for name in names:
+                    if name not in known:
+                        what = (
+                            "classes in classification" if field == "classes" else "calibrations associated"
+                        )
+                        expected = f"one of the {what}{_near(name, known)}"
+                        raise wrong(f"breakpoints.{number}.{field}", name, expected)
+            for name in barrier.when:
+                self._check_name(f"breakpoints.{number}.when", name)
+
     def _fillings(self, template: str) -> set[str]:
         """Return all a PRO.CATG with words in braces can stand for."""
         found = {template}
@@ -419,8 +327,7 @@ class Rules(Strict):
             for index, product in enumerate(task.products)
             for catg in (product.catg, *product.needs)
         ]
-        for index, association in enumerate(task.associate):
-            field = f"associate.{index}"
+        for field, association in _each_association(task):
             used += [(f"{field}.match", association.match), (f"{field}.when", association.when)]
             used += [(f"{field}.applies", association.applies)]
             templates.append((field, association.catg))

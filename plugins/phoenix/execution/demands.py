@@ -11,9 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from phoenix.config.rules import Association, Rules, Task
+from phoenix.config.association import Association
+from phoenix.config.rules import Rules, Task
 from phoenix.execution.sanity import product_pattern
 from phoenix.execution.staging import Input
+from phoenix.headers.conditions import first_failure
 from phoenix.headers.reader import read_header
 from phoenix.model.ab import AssociationBlock
 
@@ -59,6 +61,8 @@ def lacking_keywords(inputs: Iterable[Input], keywords: Collection[str]) -> tupl
 
 def _raw_frames(ab: AssociationBlock, task: Task) -> Iterator[str]:
     found = Counter(raw.tag for raw in ab.raws)
+    for tag in [choice.raw for each in task.associate for choice in each.alternatives if choice.raw]:
+        found.pop(tag, None)
     for tag in found.keys() - set(task.raw):
         yield f"raw frames {tag} are none of those {task.recipe} is given: {', '.join(task.raw)}"
     if not found:
@@ -82,20 +86,30 @@ def _raw_frames(ab: AssociationBlock, task: Task) -> Iterator[str]:
 
 def _calibrations(ab: AssociationBlock, task: Task, rules: Rules) -> Iterator[str]:
     """Name mandatory calibrations that the AB does not even list as missing."""
-    tags = {calib.tag for calib in ab.mcalibs} | {gap.tag for gap in ab.missing}
+    tags = {entry.tag for entry in (*ab.mcalibs, *ab.missing, *ab.raws)}
     setting = {"INSTRUME": ab.instrument, **dict(ab.match_keys)}
     for association in task.associate:
-        if association.minimum and _applies(association, setting):
-            for catg in _categories(association.catg, setting, rules):
-                pattern = product_pattern(catg, rules.splits)
-                if not any(pattern.fullmatch(tag) for tag in tags):
-                    yield f"mandatory calibration {catg} is not among those of the AB"
+        if not (association.minimum and _applies(association, ab)):
+            continue
+        lacking = [
+            [catg for catg in _categories(choice.catg, setting, rules) if not _among(tags, catg, rules)]
+            for choice in association.alternatives
+        ]
+        if all(lacking):
+            for catg in [" or ".join(catgs[0] for catgs in lacking)] if association.any_of else lacking[0]:
+                yield f"mandatory calibration {catg} is not among those of the AB"
 
 
-def _applies(association: Association, setting: Mapping[str, str]) -> bool:
+def _among(tags: Collection[str], catg: str, rules: Rules) -> bool:
+    pattern = product_pattern(catg, rules.splits)
+    return any(pattern.fullmatch(tag) for tag in tags)
+
+
+def _applies(association: Association, ab: AssociationBlock) -> bool:
     """Tell whether an association is for this setting; a name the AB does not keep speaks for nothing."""
-    return all(
-        name in setting and condition.holds(setting[name]) for name, condition in association.applies.items()
+    setting = {"INSTRUME": ab.instrument, **ab.setting}
+    return association.applies.keys() <= setting.keys() and (
+        first_failure(association.applies, setting.get) is None
     )
 
 

@@ -10,8 +10,9 @@ from statistics import median
 from typing import TypeGuard
 
 from phoenix.config.instrument import ALL, ANY, PRIMARY, Reference, Sanity
-from phoenix.config.rules import Split, When
+from phoenix.config.rules import Split
 from phoenix.execution.products import WrittenProduct
+from phoenix.headers.conditions import first_failure
 from phoenix.model.frame import Value
 
 _SPLIT_WORD = re.compile(r"\{(\w+)\}")
@@ -41,7 +42,7 @@ class Written:
 
     products: Sequence[WrittenProduct]
     companions: Sequence[WrittenProduct]
-    setting: Mapping[str, str]
+    setting: Mapping[str, Value]
     splits: Mapping[str, Split]
 
     def named(self, pro_catg: str) -> Iterator[WrittenProduct]:
@@ -76,13 +77,9 @@ def product_pattern(pro_catg: str, splits: Mapping[str, Split]) -> re.Pattern[st
 def beyond_limits(limits: Iterable[Sanity], written: Written) -> Iterator[Finding]:
     """Name headers that break limits, and limits that could not be checked."""
     for limit in limits:
-        if _applies(limit.when, written.setting):
+        if first_failure(limit.when, written.setting.get) is None:
             for product in written.named(limit.product):
                 yield from _beyond(limit, product, written)
-
-
-def _applies(when: When, setting: Mapping[str, str]) -> bool:
-    return all(condition.holds(setting.get(alias)) for alias, condition in when.items())
 
 
 def _beyond(limit: Sanity, product: WrittenProduct, written: Written) -> Iterator[Finding]:

@@ -133,7 +133,7 @@ def judge(ab: AssociationBlock, evidence: Evidence, yardstick: Yardstick) -> Jud
     limits = list(
         beyond_limits(
             yardstick.recipe.sanity,
-            Written(products, evidence.companions, dict(ab.match_keys), rules.splits),
+            Written(products, evidence.companions, ab.setting, rules.splits),
         )
     )
     named = wrong_calibrations(

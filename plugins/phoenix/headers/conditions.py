@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from phoenix.config.rules import Condition, When
+from phoenix.config.conditions import Condition, When
 from phoenix.model.frame import Value
 
 #: Gives the value of a keyword or alias, None when it is missing.

@@ -8,15 +8,20 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from phoenix.config.base import Strict
-from phoenix.config.rules import When
+from phoenix.config.conditions import When
 from phoenix.errors import ConfigError
+from phoenix.headers.conditions import first_failure
 from phoenix.model.ab import AssociationBlock
 from phoenix.model.frame import Value
 from phoenix.pgi.registry import PgiContext, pgi
 
 
 class ParameterSetting(Strict):
-    """Parameters for the ABs of a recipe whose setting fulfils ``when``."""
+    """Parameters for the ABs of a recipe whose setting fulfils ``when``.
+
+    As everywhere, an alias the setting lacks fulfils no demand for a value (``one_of``, ``at_least`` ...) and
+    every ban on one (``none_of``, ``unlike``); see :mod:`phoenix.headers.conditions`.
+    """
 
     recipe: str
     when: When = Field(default={})
@@ -36,12 +41,9 @@ def set_parameters(ab: AssociationBlock, config: Any, context: PgiContext) -> As
     ConfigError
         If the configuration is not a list of settings; names the field.
     """
-    setting = dict(ab.match_keys)
     parameters = dict(ab.parameters)
     for entry in _parsed(config, context):
-        if entry.recipe == ab.recipe and all(
-            condition.holds(setting.get(alias)) for alias, condition in entry.when.items()
-        ):
+        if entry.recipe == ab.recipe and first_failure(entry.when, ab.setting.get) is None:
             parameters |= {name: _written(value) for name, value in entry.parameters.items()}
     return replace(ab, parameters=tuple(parameters.items()))
 

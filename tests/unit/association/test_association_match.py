@@ -4,7 +4,7 @@ import pytest
 
 from builders_uves import BLUE, RED, Nights, Setting, master, rules, table, tables
 from phoenix.association.explain import LISTED, explanation
-from phoenix.config.rules import Association
+from phoenix.config.association import Association, Breakpoint
 
 
 def science(result):
@@ -139,7 +139,7 @@ def test_nothing_crosses_a_breakpoint(run) -> None:
     frames = Nights().science()
     mid = frames[0].mjd_mid
     before, after = (master("MASTER_BIAS_BLUE", mid + dt, BLUE) for dt in (-0.2, 0.9))
-    broken = with_science(BIAS, breakpoints=(58000.0, mid - 0.1))
+    broken = with_science(BIAS, breakpoints=(Breakpoint(mjd=58000), Breakpoint(mjd=mid - 0.1)))
     (block,) = run([*frames, before, after], rules=broken).blocks
     assert mcalib(block.ab, "MASTER_BIAS_BLUE").source == after.path
     told = reasons(block, "MASTER_BIAS_{chip}")["candidates"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from builders_uves import BLUE, RED, Nights, Setting, master, rules, tables
 from phoenix.association.explain import explanation
+from phoenix.config.association import Breakpoint
 from phoenix.config.rules import Tolerance
 from phoenix.model.ab import raws_of
 from phoenix.model.ab_text import write
@@ -80,8 +81,8 @@ def header_sets(draw):
         for chip in (("BLUE",) if setting.chips == 1 else ("REDL", "REDU"))
     ]
     masters = list({frame.path: frame for frame in masters}.values())
-    broken = draw(st.lists(st.floats(58546, 58560), max_size=1).map(tuple))
-    return frames + masters + tables(*SETTINGS), broken
+    broken = draw(st.lists(st.floats(58546, 58560), max_size=1))
+    return frames + masters + tables(*SETTINGS), tuple(Breakpoint(mjd=mjd) for mjd in broken)
 
 
 def told(result):
@@ -178,7 +179,7 @@ def assert_best(block, trace, broken) -> None:
             for name in trace.search.link.match
         )
         dt = candidate.mjd - block.ab.mjd_obs_mod
-        crosses = any(min(candidate.mjd, trace.mjd) < b <= max(candidate.mjd, trace.mjd) for b in broken)
+        crosses = any(min(candidate.mjd, trace.mjd) < b.mjd <= max(candidate.mjd, trace.mjd) for b in broken)
         complete = all(tag in candidate.sources for tag in trace.search.tags)
         if equal and complete and not candidate.defect and abs(round(dt, 6)) <= reach and not crosses:
             fitting.append((abs(dt), candidate.mjd, candidate.status != "REAL", candidate.name))

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from phoenix.config.rules import When
+from phoenix.config.conditions import When
 from phoenix.headers.conditions import Failure, first_failure, lookup, same
 from phoenix.model.frame import Value
 

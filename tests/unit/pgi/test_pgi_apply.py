@@ -63,6 +63,9 @@ def test_a_changed_configuration_is_not_applied_over_the_old_one() -> None:
         ({"wlen": 437, "binx": 1}, False),
         ({"slicer": {"present": False}}, True),
         ({"slicer": "FREE"}, False),
+        ({"slicer": {"none_of": ["FREE"]}}, True),
+        ({"slicer": {"unlike": "FREE%"}}, True),
+        ({"slicer": {"at_most": 1}}, False),
     ],
 )
 def test_by_setting(when: dict[str, object], holds: bool) -> None:

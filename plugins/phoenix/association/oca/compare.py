@@ -18,8 +18,8 @@ from phoenix.association.oca.tree import Oca, Organisation
 from phoenix.association.oca.vocabulary import Vocabulary, compared_values
 from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
+from phoenix.config.association import Association as OurAssociation
 from phoenix.config.instrument import Instrument
-from phoenix.config.rules import Association as OurAssociation
 from phoenix.config.rules import Rules, Task
 from phoenix.errors import AssociationError
 from phoenix.headers.classify import FrameClass
@@ -138,9 +138,18 @@ def _calibrations(
     traits = TraitsReader(rules.aliases, names_asked(rules)).of(frame)
     return {
         catg: association
-        for association in task.associate
+        for association in _single(task)
         for catg in _expanded(association.catg, traits, words)
     }
+
+
+def _single(task: Task) -> Iterator[OurAssociation]:
+    """Give the associations one by one; of alternatives none is demanded, as OCA has to say it."""
+    for association in task.associate:
+        for choice in association.any_of:
+            yield choice.model_copy(update={"minimum": 0})
+        if not association.any_of:
+            yield association
 
 
 def _expanded(template: str, traits: Traits, words: Words) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from phoenix.association.oca.tree import (
     Keyword,
     Not,
 )
+from phoenix.config.conditions import Condition
 from phoenix.config.rules import Classification as OurClassification
-from phoenix.config.rules import Condition, Rules
+from phoenix.config.rules import Rules
 from phoenix.headers.conditions import first_failure, lookup
 from phoenix.model.frame import Value
 

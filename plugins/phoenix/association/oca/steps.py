@@ -10,8 +10,9 @@ from phoenix.association.oca.demands import Demand, demand
 from phoenix.association.oca.tree import Action, Association, Organisation
 from phoenix.association.oca.vocabulary import Vocabulary, group_keys
 from phoenix.association.oca.wording import written_value
-from phoenix.config.rules import Association as OurAssociation
-from phoenix.config.rules import Condition, Task
+from phoenix.config.association import Association as OurAssociation
+from phoenix.config.conditions import Condition
+from phoenix.config.rules import Task
 from phoenix.model.frame import Value
 
 _FRAME_ALONE = "ARCFILE"
@@ -134,7 +135,7 @@ def _number(wanted: Demand) -> str:
 
 
 def _our_number(association: OurAssociation) -> str:
-    return "1..1" if association.minimum else "0..1"
+    return f"{association.minimum}..{association.most}"
 
 
 def _conditions(key: str, condition: Condition) -> Iterator[str]:

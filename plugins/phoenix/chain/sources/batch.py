@@ -93,7 +93,8 @@ class BatchFrames:
                 level.within.total_seconds() / 86400
                 for task in self.rules.tasks
                 for association in task.associate
-                for level in association.levels
+                for choice in association.alternatives
+                for level in choice.levels
             ),
             default=0.0,
         )

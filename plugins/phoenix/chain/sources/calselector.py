@@ -22,7 +22,8 @@ from phoenix.association.explain import explanation
 from phoenix.association.grouping import LeftOut
 from phoenix.chain.sources.batch import BatchFrames
 from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
-from phoenix.config.rules import Association, Level, Rules, TimeRule
+from phoenix.config.association import Association, Level, TimeRule
+from phoenix.config.rules import Rules
 from phoenix.errors import AssociationError, ConfigError, PhoenixError
 from phoenix.model.ab import AssociationBlock, Completeness, Mcalib, McalibStatus
 from phoenix.model.frame import Frame, FrameKind
@@ -268,12 +269,16 @@ def _within_reach(rules: Rules) -> Rules:
 
 
 def _unbound(association: Association) -> Association:
+    timeless: dict[str, Any] = {"between": (), "try_between": ()}
+    if association.any_of:
+        return association.model_copy(update={"any_of": tuple(map(_unbound, association.any_of))})
     if association.static is not None:
-        return association
+        return association.model_copy(update=timeless)
     last = association.levels[-1]
     beyond = Level.model_construct(level=last.level + 1, within=max(_EVER, last.within * 2))
     levels = (*association.levels, beyond)
-    return association.model_copy(update={"levels": levels, "made_by": None, "time": TimeRule.CLOSEST})
+    timeless |= {"levels": levels, "made_by": None, "time": TimeRule.CLOSEST}
+    return association.model_copy(update=timeless)
 
 
 def _virtual(mcalib: Mcalib, names: Collection[str]) -> Mcalib:
