@@ -86,7 +86,9 @@ def _raw_frames(ab: AssociationBlock, task: Task) -> Iterator[str]:
 
 def _calibrations(ab: AssociationBlock, task: Task, rules: Rules) -> Iterator[str]:
     """Name mandatory calibrations that the AB does not even list as missing."""
-    tags = {entry.tag for entry in (*ab.mcalibs, *ab.missing, *ab.raws)}
+    tags = (
+        {calib.tag for calib in ab.mcalibs} | {gap.tag for gap in ab.missing} | {raw.tag for raw in ab.raws}
+    )
     setting = {"INSTRUME": ab.instrument, **dict(ab.match_keys)}
     for association in task.associate:
         if not (association.minimum and _applies(association, ab)):

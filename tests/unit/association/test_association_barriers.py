@@ -22,7 +22,10 @@ def with_science(*associations, breakpoints=()):
     own = tuple(Association.model_validate(each) for each in associations)
     changed = task.model_copy(update={"associate": own})
     return rules().model_copy(
-        update={"tasks": (*rules().tasks[:-1], changed), "breakpoints": tuple(breakpoints)}
+        update={
+            "tasks": tuple(changed if t.name == "science" else t for t in rules().tasks),
+            "breakpoints": tuple(breakpoints),
+        }
     )
 
 

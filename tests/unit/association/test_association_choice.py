@@ -21,7 +21,9 @@ def with_science(*associations, **changes):
     task = rules().task("science")
     own = tuple(Association.model_validate(each) for each in associations)
     changed = task.model_copy(update={"associate": own, **changes})
-    return rules().model_copy(update={"tasks": (*rules().tasks[:-1], changed)})
+    return rules().model_copy(
+        update={"tasks": tuple(changed if t.name == "science" else t for t in rules().tasks)}
+    )
 
 
 def told(block):
@@ -149,8 +151,8 @@ def muse() -> Night:
 def test_a_raw_frame_joins_those_of_the_ab(muse) -> None:
     _, illumination, _ = muse.frames
     result = muse.associated()
-    assert [block.ab.task for block in result.blocks] == ["science", "science"]
-    for block, science in zip(result.blocks, (muse.frames[0], muse.frames[2]), strict=True):
+    blocks = [block for block in result.blocks if block.ab.task == "science"]
+    for block, science in zip(blocks, (muse.frames[0], muse.frames[2]), strict=True):
         assert [(raw.path, raw.tag) for raw in block.ab.raws] == [
             (science.path, "OBJECT"),
             (illumination.path, "ILLUM"),
@@ -165,7 +167,7 @@ def test_a_raw_frame_joins_those_of_the_ab(muse) -> None:
         ]
         association = next(a for a in told(block) if a["catg"] == "ILLUM")
         assert (association["result"], association["from"]) == ("chosen", "raw frames")
-    assert result.left_out == ()
+    assert not [out for out in result.left_out if out.code in {"NO_TASK", "NO_GROUP"}]
 
 
 def test_a_raw_frame_that_is_demanded_and_not_there_is_missing(run) -> None:

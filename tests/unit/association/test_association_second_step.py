@@ -12,6 +12,7 @@ from builders_uves import BLUE, RED, Nights, master, rules, tables
 from phoenix.association.explain import explanation
 from phoenix.association.similar import similar_parts
 from phoenix.cli.explained import explained
+from phoenix.config.association import Breakpoint
 from phoenix.config.rules import Tolerance
 from phoenix.model.ab import raws_of
 
@@ -130,7 +131,7 @@ def test_a_product_only_some_exposures_have_is_taken_and_not_expected_of_the_sta
     ]
     response = master("INSTR_RESPONSE_FINE_BLUE", between - 0.2, BLUE)
     frames = [*science, *masters, response, *tables(BLUE)]
-    (stack,) = of(run(frames, release=STACKS, mode="IDP", breakpoints=(between,)), "stack")
+    (stack,) = of(run(frames, release=STACKS, mode="IDP", breakpoints=(Breakpoint(mjd=between),)), "stack")
     flux = [entry.ab for entry in stack.ab.inputs if entry.tag == "FLUXCAL_SCI_POINT_BLUE"]
     assert flux == [science[0].name.replace(".fits", ".ab")]
     assert stack.ab.expected == ("STACK_RED_SCI_POINT_BLUE", "STACK_ERRORBAR_SCI_POINT_BLUE")
