@@ -168,7 +168,7 @@ def main() -> None:
         frames = frames_of(months)
         nights = {each.night for each in frames}
         check_same(ours(frames, nights), join(frames))
-        passes = 7 if months == 1 else 1
+        passes = 30 if months == 1 else 3
         bare = seconds(lambda frames=frames: join(frames), passes)  # type: ignore[misc]
         full = seconds(lambda frames=frames, nights=nights: ours(frames, nights), passes)  # type: ignore[misc]
         growth = full / (len(frames) * math.log(len(frames)))

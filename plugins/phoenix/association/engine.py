@@ -255,15 +255,11 @@ class _Engine:
         self._files.setdefault((frame.kind, catg), []).append(candidate)
 
     def _candidate(self, frame: Frame, tag: str) -> Candidate:
-        static = frame.kind is FrameKind.STATIC
-        return Candidate(
-            name=frame.name,
-            mjd=round(frame.mjd_obs if static else frame.mjd_mid, 8),
-            status=McalibStatus.STATIC if static else McalibStatus.REAL,
-            traits=self._reader.of(frame),
-            sources={tag: frame.path},
-            defect=self._bad.get(frame.path, ""),
-        )
+        path, static = frame.path, frame.kind is FrameKind.STATIC
+        mjd = round(frame.mjd_obs if static else frame.mjd_mid, 8)
+        status = McalibStatus.STATIC if static else McalibStatus.REAL
+        traits, defect = self._reader.of(frame), self._bad.get(path, "")
+        return Candidate(frame.name, mjd, status, traits, {tag: path}, defect)
 
 
 def _levels(rule: Association) -> tuple[tuple[float, int], ...]:
