@@ -8,6 +8,18 @@ from airflow.sdk import DAG, task
 
 from phoenix.orchestration.running import log, reported
 
+_DOCUMENTATION = """
+# Housekeeping
+
+| task | does |
+|---|---|
+| `watch_disk` | fails while less disk is free than `min_free_disk_gb` of phoenix.yaml |
+| `clear_leftovers` | stops containers nobody follows, clears data of ended attempts; logs stay |
+| `check_fixity` | reads a thirtieth of the archive again, all of it in 30 days |
+
+**Healthy**: green every day. A red task says in its log which figure or which file is wrong, and what to do.
+By hand: `phoenix housekeeping [--dry-run]`, `phoenix archive verify`.
+"""
 _NOON = "0 12 * * *"  # UTC: no telescope observes at that hour, and no batch is due
 
 
@@ -16,7 +28,7 @@ def housekeeping_dag() -> DAG:
     dag = DAG(
         dag_id="phoenix_housekeeping",
         description="Disk watch, orphan containers, working folders of ended attempts, fixity of the archive",
-        doc_md=__doc__,
+        doc_md=_DOCUMENTATION,
         schedule=_NOON,
         start_date=datetime(2026, 11, 1, tzinfo=UTC),
         catchup=False,
