@@ -283,3 +283,23 @@ def test_one_bad_ab_does_not_keep_the_others_from_being_edited(
     assert len(report.problems) == 1
     assert list(report.diffs) == [ab.name]
     assert ab_row(database, ab.name).tree == "edited"
+
+
+def test_an_ab_that_lost_frames_to_an_editor_never_starts_a_container(
+    database: Database, configuration: Configuration, ab: AssociationBlock
+) -> None:
+    alone = replace(ab, name="UVES.2019-03-04T11:00:00.000_tpl.ab", raws=ab.raws[:1])
+    store_ab(database, configuration, alone)
+    engine = PretendedEngine(master_bias)
+    attempt = run_ab(database, configuration, RELEASE, alone.name, runner=engine)
+    assert attempt.outcome is Outcome.UNPROCESSABLE
+    assert attempt.findings == ("1 raw frames; master bias needs at least 3",)
+    assert engine.jobs == []
+
+
+def test_a_recipe_starts_no_more_threads_than_it_has_cpus(
+    database: Database, configuration: Configuration, ab: AssociationBlock
+) -> None:
+    engine = PretendedEngine(master_bias)
+    run_ab(database, configuration, RELEASE, ab.name, runner=engine)
+    assert engine.jobs[0].environment["OMP_NUM_THREADS"] == "1"
