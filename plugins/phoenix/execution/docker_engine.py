@@ -6,6 +6,7 @@ swap and CPU, inputs read-only, an init process so that signals arrive. No confi
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,8 @@ from phoenix.execution.following import KILLED, follow, out_of_time, stop
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
+
+log = logging.getLogger(__name__)
 
 #: The user of recipes when we are root ourselves; root is never one.
 UNPRIVILEGED_UID = 1000
@@ -148,6 +151,7 @@ class DockerRunner:
             if container.status == "created":
                 container.start()
                 container.reload()
+        log.info("container %s", name)
         return follow(container, job.timeout_s, self._patience_s, on_line, should_stop)
 
     def discard(self, release: str, ab: str, attempt: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,6 +68,7 @@ class RecipeOperator(BaseOperator):
         self.within_gb = within_gb
         self._running: str | None = None
         self._killed = False
+        self._worker = 0
 
     @reported
     def execute(self, context: Context) -> dict[str, str]:  # noqa: ARG002 (Airflow's signature)
@@ -78,6 +81,7 @@ class RecipeOperator(BaseOperator):
         AirflowException
             If another try may help at least one AB.
         """
+        self._worker = os.getppid()
         batch = running_batch(self.release)
         ended = []
         for ab in self._to_do(batch):
@@ -97,11 +101,25 @@ class RecipeOperator(BaseOperator):
         """Stop the container when the task is cleared, marked failed, timed out or its worker is stopped."""
         from phoenix.chain.execute import stop_ab
 
+        self._leave_if_orphaned()
         self._killed = True
         if self._running is None:
             return
         stopped = stop_ab(Configuration(), self.release, self._running)
         log.warning("%s: killed, %d containers stopped", self._running, stopped)
+
+    def _should_stop(self) -> bool:
+        self._leave_if_orphaned()
+        return self._killed
+
+    def _leave_if_orphaned(self) -> None:
+        """End this process, and nothing else, when its worker is gone.
+
+        Airflow knows nothing of it any more and tries the task again; that try shall take the container over,
+        not wait for the lock of a process nobody hears.
+        """
+        if self._worker and os.getppid() != self._worker:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _to_do(self, batch: RunningBatch) -> list[str]:
         """Return the whole lot; when Airflow tries the task again, what the tries before did not settle."""
@@ -129,7 +147,7 @@ class RecipeOperator(BaseOperator):
                 self.release,
                 ab,
                 on_log_line=_log_line,
-                should_stop=lambda: self._killed,
+                should_stop=self._should_stop,
                 within_gb=self.within_gb,
             )
         except PhoenixError as error:
