@@ -19,6 +19,7 @@ import pytest
 from alert_receivers import http_receiver, smtp_server
 from builders_site import Site, truncate, with_keywords
 from engine_forwarder import Forwarder
+from phoenix.execution import docker_engine
 from phoenix.headers.reader import read_header
 from phoenix.model.batch import BatchState
 from uves_frames import blue_nights
@@ -240,8 +241,11 @@ def _is(site: Site, name: str) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_engine_stopped_in_the_middle(database: Any, one_night: Path, tmp_path: Path) -> None:
-    """The engine goes away while the recipe of the second of three exposures runs."""
+def test_engine_stopped_in_the_middle(
+    database: Any, one_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes away for longer than we wait while the recipe of the second of three exposures runs."""
+    monkeypatch.setattr(docker_engine, "PATIENCE_S", 1.0)
     moment = EngineStop()
     with tempfile.TemporaryDirectory(prefix="phx-") as short:
         forwarder = Forwarder(Path(short) / "engine.sock", moment.seen)

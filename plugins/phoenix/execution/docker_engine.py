@@ -63,13 +63,10 @@ class DockerRunner:
         The site's engine; without a URL the one of this machine (or ``DOCKER_HOST``).
     installation : str
         Whose containers these are; several data roots may share an engine, and each stops only its own.
-    patience_s : float
-        How long the engine may stay away while a container is followed.
     """
 
-    def __init__(self, engine: Engine, installation: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, engine: Engine, installation: str) -> None:
         self._engine = engine
-        self._patience_s = patience_s
         self._installation = installation
         self._connected: DockerClient | None = None
         self._cpus = 0
@@ -152,7 +149,7 @@ class DockerRunner:
                 container.start()
                 container.reload()
         log.info("container %s", name)
-        return follow(container, job.timeout_s, self._patience_s, on_line, should_stop)
+        return follow(container, job.timeout_s, PATIENCE_S, on_line, should_stop)
 
     def discard(self, release: str, ab: str, attempt: int) -> None:
         """Remove what is left of an attempt's container; see `ContainerRunner.discard`."""
