@@ -25,7 +25,7 @@ from phoenix.execution.command import checked_parameters, recipe_command
 from phoenix.execution.container import ContainerJob
 from phoenix.execution.docker_engine import DockerRunner, recipe_user
 from phoenix.execution.pipeline import RecipeFacts, recipe_facts
-from phoenix.execution.products import read_products
+from phoenix.execution.products import WrittenProduct, read_products
 from phoenix.execution.staging import Input, stage
 from phoenix.execution.usage import read_usage
 from phoenix.execution.workfolder import WorkFolder
@@ -37,6 +37,7 @@ from phoenix.model.product import IngestState
 from phoenix.store.archive import Candidate
 from phoenix.store.database import Database
 from phoenix.store.tables import IdpRow
+from smallest_frames import smallest_frames
 
 pytestmark = pytest.mark.engine
 
@@ -129,25 +130,34 @@ def test_an_image_gives_no_privileges(engine: docker.DockerClient, folder: Image
     assert run("find / -xdev -type f -perm /6000", user="root") == ""
 
 
-def test_our_own_recipes_run_in_their_image(runner: DockerRunner, tmp_path: Path) -> None:
-    image = runner.image_id("phoenix-recipes")
-    work = WorkFolder(tmp_path / "01")
+def run_recipe(
+    runner: DockerRunner,
+    image: str,
+    recipe: str,
+    tag: str,
+    frames: list[Path],
+    folder: Path,
+    **parameters: Value,
+) -> tuple[list[WrittenProduct], WorkFolder]:
+    """Run a recipe as an AB's would be, and return what it wrote."""
+    image_id = runner.image_id(image)
+    work = WorkFolder(folder / "01")
     work.create(recipe_user())
-    frame = write_fits(tmp_path / "frame.fits", {"INSTRUME": "UVES"})
-    sof = stage([Input(frame, "ANY", frame.name, raw=True, mandatory=True)], work, recipe_user())
-    known = recipe_facts(runner, image, "phoenix_verify_inputs", tmp_path, lambda: False).parameters
-    parameters = checked_parameters("phoenix_verify_inputs", {"wrong-sums": "fail"}, known)
+    sof = stage(
+        [Input(path, tag, path.name, raw=True, mandatory=True) for path in frames], work, recipe_user()
+    )
+    known = recipe_facts(runner, image_id, recipe, folder / "facts", lambda: False).parameters
     lines: list[str] = []
     end = runner.run(
         ContainerJob(
             release="TEST",
-            ab="own.ab",
+            ab=f"{recipe}.ab",
             attempt=1,
-            image=image,
-            command=recipe_command("phoenix_verify_inputs", sof, parameters),
+            image=image_id,
+            command=recipe_command(recipe, sof, checked_parameters(recipe, parameters, known)),
             input_folder=work.input,
             output_folder=work.output,
-            memory_gb=0.5,
+            memory_gb=1,
             cpus=1,
             timeout_s=60,
         ),
@@ -155,9 +165,49 @@ def test_our_own_recipes_run_in_their_image(runner: DockerRunner, tmp_path: Path
         lambda: False,
     )
     assert end.exit_code == 0, lines
-    (product,) = read_products(work.output).products
+    return list(read_products(work.output).products), work
+
+
+@pytest.mark.parametrize(
+    ("instrument", "recipe", "tag", "product", "parameters"),
+    [
+        ("GIRAFFE", "gimasterbias", "BIAS", "MASTER_BIAS", {}),
+        ("HAWKI", "hawki_dark_combine", "DARK", "MASTER_DARK", {}),
+        ("MUSE", "muse_bias", "BIAS", "MASTER_BIAS", {"nifu": 10}),
+        ("XSHOOTER", "xsh_mbias", "BIAS_VIS", "MASTER_BIAS_VIS", {}),
+    ],
+)
+def test_the_image_runs_its_pipeline(
+    engine: docker.DockerClient,
+    runner: DockerRunner,
+    tmp_path: Path,
+    instrument: str,
+    recipe: str,
+    tag: str,
+    product: str,
+    parameters: dict[str, Value],
+) -> None:
+    pipeline = CONFIGURATION.instrument(instrument).pipeline
+    frames = smallest_frames(instrument, tmp_path)
+    products, _ = run_recipe(runner, pipeline.image, recipe, tag, frames, tmp_path, **parameters)
+    made = {entry.pro_catg: entry for entry in products}
+    assert product in made, made.keys()
+    assert made[product].problem == ""
+    version = engine.images.get(pipeline.image).labels[LABEL_VERSION]
+    assert made[product].keywords["PRO.REC1.PIPE.ID"] == f"{pipeline.identity}{version}"
+
+
+def test_our_own_recipes_run_in_their_image(
+    engine: docker.DockerClient, runner: DockerRunner, tmp_path: Path
+) -> None:
+    frame = write_fits(tmp_path / "frame.fits", {"INSTRUME": "UVES"})
+    parameters = {"wrong-sums": "fail"}
+    (product,), work = run_recipe(
+        runner, "phoenix-recipes", "phoenix_verify_inputs", "ANY", [frame], tmp_path, **parameters
+    )
     assert (product.pro_catg, product.problem) == ("INPUT_REPORT", "")
-    assert str(product.keywords["PRO.REC1.PIPE.ID"]).startswith("phoenix/")
+    version = engine.images.get("phoenix-recipes").labels[LABEL_VERSION]
+    assert product.keywords["PRO.REC1.PIPE.ID"] == f"phoenix/{version}"
     assert read_usage(work.output).memory_peak_mb
 
 
