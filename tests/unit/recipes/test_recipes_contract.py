@@ -17,6 +17,7 @@ from phoenix.archive.fitsverify import fitsverify
 from phoenix.execution.products import read_products
 from phoenix.execution.recipe_log import Severity, parse_line
 from phoenix.headers.reader import read_header
+from phoenix.idp.card import parse_card
 from phoenix.recipes.contract import run
 from phoenix.recipes.failure import CplCode, ReductionError
 from phoenix.recipes.frames import FrameGroup, Frames, InputClass
@@ -230,7 +231,8 @@ def test_what_is_not_known_is_refused() -> None:
 def test_a_text_is_cut_to_one_card_as_by_cpl(text: str) -> None:
     card = text_card("HIERARCH ESO PRO REC1 CAL12 NAME", text)
     assert len(card.image) == 80
-    again = fits.Header.fromstring(card.image)["ESO PRO REC1 CAL12 NAME"]
+    # Not read by astropy, which loses a slash behind a quote.
+    again = str(parse_card(card.image).value)
     # Blanks at the end of a string mean nothing (FITS standard 4.0, section 4.2.1.1).
     assert text.startswith(again)
     if len(text) + text.count("'") <= 43:
