@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from phoenix.association.traits import Key, Traits, key_of
 from phoenix.config.conditions import When
@@ -113,7 +114,7 @@ class Pool:
         expansions: Sequence[tuple[str, ...]],
     ) -> None:
         self.key_of = key_of(match)
-        ordered = sorted(candidates, key=_order)
+        ordered = _in_order(candidates)
         self.all = Shelf(ordered, [candidate.mjd for candidate in ordered])
         self._usable: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
         self._defective: dict[tuple[str, ...], dict[Key, Shelf]] = {tags: {} for tags in expansions}
@@ -179,6 +180,19 @@ def _joined(members: list[Candidate]) -> Candidate:
     sources = {tag: member.sources[tag] for tag, member in taken.items()}
     defect = next((member.defect for member in taken.values() if member.defect), "")
     return Candidate(first.name, first.mjd, first.status, first.traits, sources, defect)
+
+
+def _in_order(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates in their total order; what tells ties apart is only worked out for ties."""
+    ordered = sorted(candidates, key=attrgetter("mjd"))
+    begin = 0
+    for end in range(1, len(ordered) + 1):
+        if end < len(ordered) and ordered[end].mjd == ordered[begin].mjd:
+            continue
+        if end - begin > 1:
+            ordered[begin:end] = sorted(ordered[begin:end], key=_order)
+        begin = end
+    return ordered
 
 
 def _order(candidate: Candidate) -> tuple[float, int, str, tuple[str, ...]]:

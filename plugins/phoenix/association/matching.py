@@ -169,16 +169,24 @@ def decide(alternatives: tuple[Search, ...], mjd: float) -> Trace:
 
     If none is, the trace is that of the first, without what it found: half an alternative is none.
     """
-    tried: list[Trace] = []
+    if len(alternatives) == 1:
+        return _tried(alternatives[0], mjd)
+    passed_over: list[Trace] = []
     for search in alternatives:
-        segment = search.segment(mjd)
-        trace = Trace(search, mjd, segment, _chosen(search, mjd, segment) if search.shelf.times else ())
-        if len(alternatives) == 1:
-            return trace
+        trace = _tried(search, mjd)
         if not trace.short:
-            return trace._replace(passed_over=tuple(tried))
-        tried.append(trace._replace(chosen=()))
-    return tried[0]._replace(passed_over=tuple(tried[1:]))
+            return trace._replace(passed_over=tuple(passed_over))
+        passed_over.append(trace._replace(chosen=()))
+    return passed_over[0]._replace(passed_over=tuple(passed_over[1:]))
+
+
+def _tried(search: Search, mjd: float) -> Trace:
+    segment = search.segment(mjd) if search.moments else ALWAYS
+    if not search.shelf.times:
+        return Trace(search, mjd, segment, ())
+    # Nearly all rules ask for the nearest, which costs a fraction of going through all.
+    choose = _nearest if search.link.simple else _in_order_of_merit
+    return Trace(search, mjd, segment, choose(search, mjd, segment))
 
 
 def _around(mjd: float, moments: tuple[float, ...]) -> Segment:
@@ -186,14 +194,12 @@ def _around(mjd: float, moments: tuple[float, ...]) -> Segment:
     return moments[index - 1] if index else -_NEVER, moments[index] if index < len(moments) else _NEVER
 
 
-def _chosen(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
-    """Take what fits in the order of merit: the preferred window first, others only for want of these."""
+def _in_order_of_merit(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
+    """Take what fits: the preferred window first, others only for want of these."""
     link = search.link
     rule, reach, most = link.rule, link.reach_days, link.most
     if most == 0:
         return ()
-    if link.simple:
-        return _nearest(search, mjd, segment)
     least = max(1, rule.minimum)
     window = search.preferred(mjd)
     taken: list[Chosen] = []
@@ -217,7 +223,7 @@ def _chosen(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
 
 
 def _nearest(search: Search, mjd: float, segment: Segment) -> tuple[Chosen, ...]:
-    """Take the nearest, as :func:`_chosen` would, at a fraction of its cost: nearly all rules ask for it."""
+    """Take the nearest, as :func:`_in_order_of_merit` would."""
     candidate = search.shelf.nearest(mjd, *segment)
     if candidate is None:
         return ()

@@ -63,9 +63,8 @@ class TraitsReader:
         """Return the traits of a frame."""
         values = tuple(map(frame.keywords.get, self._keywords))
         # The logical T is not the number 1, so the types belong to what makes frames alike.
-        alike: tuple[Hashable, ...] = (
-            values, tuple(map(type, values)), frame.raw_class, tuple(frame.tags.items())
-        )  # fmt: skip
+        tags = tuple(frame.tags.items()) if frame.tags else ()
+        alike: tuple[Hashable, ...] = (values, tuple(map(type, values)), frame.raw_class, tags)
         if self._each_alone:
             alike = (*alike, frame.name)
         found = self._known.get(alike)
