@@ -185,7 +185,7 @@ def main() -> None:
             spent = (time.process_time() - start) / len(result.blocks) * 1e3
             echo(f"        ({count} associations told in full: {spent:.2f} ms per AB, when it is stored)")
             verdict = "within" if full / bare <= LIMIT else "BEYOND"
-            echo(f"        (a month takes {full / bare:.2f} times the bare join: {verdict} the aim of {LIMIT})")
+            echo(f"        (a month: {full / bare:.2f} times the bare join, {verdict} the aim of {LIMIT})")
 
 
 if __name__ == "__main__":
