@@ -19,17 +19,42 @@ class Threshold(Strict):
     """Limits of a parameter for the settings in ``when``; the first that applies counts."""
 
     when: When = Field(default={}, description="on the AB's setting, by alias, and on the product's {words}")
-    low: float | None = None
-    high: float | None = None
+    low: float | None = Field(default=None, description="lowest good value")
+    high: float | None = Field(default=None, description="highest good value")
+    above: float | None = Field(default=None, description="good values are above it, it is not one itself")
+    below: float | None = Field(default=None, description="good values are below it, it is not one itself")
     origin: str = Field(description="where the numbers come from")
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Threshold:
-        if self.low is None and self.high is None:
-            raise ValueError("give low, high or both")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("low is above high")
+        for one, other in (("low", "above"), ("high", "below")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"give {one} or {other}, not both")
+        if self.lower is None and self.upper is None:
+            raise ValueError("give low or above, high or below, or one of each")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError("the lower limit is above the upper one")
         return self
+
+    @property
+    def lower(self) -> float | None:
+        """The lower limit, whether it is a good value itself or not; None means open."""
+        return self.low if self.above is None else self.above
+
+    @property
+    def upper(self) -> float | None:
+        """The upper limit, whether it is a good value itself or not; None means open."""
+        return self.high if self.below is None else self.below
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is good; what is not a number is not."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+            and (self.below is None or value < self.below)
+            and value == value
+        )
 
 
 def _alternatives(value: Any) -> Any:
@@ -56,6 +81,15 @@ class Parameter(Strict):
     measure: str | None = None
     optional: bool = Field(default=False, description="not a problem when the recipe wrote no such product")
     thresholds: tuple[Threshold, ...] = ()
+    bit: int | None = Field(
+        default=None, ge=0, le=63, description="place in the score bits of an IDP; its thresholds decide"
+    )
+
+    @model_validator(mode="after")
+    def _a_bit_is_scored(self) -> Parameter:
+        if self.bit is not None and not self.thresholds:
+            raise ValueError("a bit needs thresholds: 0 within them, 1 outside")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Parameter:
@@ -85,6 +119,9 @@ class TaskQc(Strict):
         names = [parameter.name for parameter in self.parameters]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the parameter {min(twice)} is given twice")
+        bits = [parameter.bit for parameter in self.parameters if parameter.bit is not None]
+        if same := {bit for bit in bits if bits.count(bit) > 1}:
+            raise ValueError(f"bit {min(same)} is given twice")
         return self
 
 
@@ -94,4 +131,5 @@ class Qc(Strict):
     instrument: str
     version: str
     timeout: Duration = Field(default=timedelta(minutes=5), description="for the QC of one AB")
+    memory_gb: float = Field(default=2.0, gt=0, description="a worker may have; an AB that needs more fails")
     tasks: dict[str, TaskQc]

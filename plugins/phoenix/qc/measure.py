@@ -15,11 +15,12 @@ from phoenix.qc.registry import Source, find_measurement
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A QC1 value with the parameter it belongs to and the words of its product."""
+    """A QC1 value with the parameter it belongs to, the words of its product, and its order, fibre ..."""
 
     qc1: Qc1Value
     parameter: Parameter
     words: Mapping[str, str]
+    item: str = ""
 
 
 def measure_all(
@@ -52,6 +53,8 @@ def measure_all(
                         found.append(QcProblem(one.qc1.parameter, reason))
                     else:
                         measured[one.qc1.parameter] = one
+            except MemoryError:  # the limit of the job, not a matter of one parameter
+                raise
             except Exception as error:
                 found.append(problem_of(parameter.name.format_map({ITEM: "*", **match.words}), error))
         problems += [replace(problem, scored=bool(parameter.thresholds)) for problem in found]
@@ -103,7 +106,7 @@ def _measure_one(source: Source, parameter: Parameter, match: Match) -> Iterator
         values = result if isinstance(result, Mapping) else {"": result}
     for item, value in values.items():
         name = parameter.name.format_map({ITEM: item, **match.words})
-        yield Measured(Qc1Value(name, float(value), parameter.unit), parameter, match.words)
+        yield Measured(Qc1Value(name, float(value), parameter.unit), parameter, match.words, item)
 
 
 def _from_header(source: Source, parameter: Parameter, pro_catg: str) -> float:

@@ -79,6 +79,7 @@ class Products:
     expected: Iterable[str] = ()
 
     def __post_init__(self) -> None:
+        self.products = tuple(self.products)
         self._by_catg: dict[str, Product | None] = dict.fromkeys(self.expected)
         self._by_catg |= {product.pro_catg: product for product in self.products}
         self._open: dict[str, fits.HDUList] = {}
@@ -92,6 +93,17 @@ class Products:
     def has(self, pro_catg: str) -> bool:
         """Return whether there is a product of that PRO.CATG."""
         return self._by_catg.get(pro_catg) is not None
+
+    def every(self, pro_catg: str) -> tuple[Product, ...]:
+        """Return all products of a PRO.CATG, in the recipe's order: one for each fibre, for instance."""
+        return tuple(product for product in self.products if product.pro_catg == pro_catg)
+
+    @property
+    def folder(self) -> Path:
+        """Folder the products lie in; ``QcError`` if there are none."""
+        for product in self.products:
+            return Path(product.path).parent
+        raise QcError("products", "there are none", "at least one")
 
     def header(self, pro_catg: str, extension: int = 0) -> fits.Header:
         """Return a header of a product; ``QcError`` if it is not there or cannot be read."""

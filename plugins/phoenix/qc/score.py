@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from phoenix.config.qc import Threshold
@@ -47,13 +46,11 @@ def applicable(thresholds: Iterable[Threshold], setting: Mapping[str, Value]) ->
 
 
 def score_value(parameter: str, value: float, threshold: Threshold | None, threshold_version: str) -> Score:
-    """Return the score of one value: green within the limits, limits included; grey without a threshold.
+    """Return the score of one value: green within the limits; grey without a threshold.
 
     A value that is not a number is never green.
     """
     if threshold is None:
         return Score(parameter, value, Verdict.GREY, None, None, threshold_version)
-    low = -math.inf if threshold.low is None else threshold.low
-    high = math.inf if threshold.high is None else threshold.high
-    verdict = Verdict.GREEN if low <= value <= high else Verdict.RED
-    return Score(parameter, value, verdict, threshold.low, threshold.high, threshold_version)
+    verdict = Verdict.GREEN if threshold.holds(value) else Verdict.RED
+    return Score(parameter, value, verdict, threshold.lower, threshold.upper, threshold_version)
