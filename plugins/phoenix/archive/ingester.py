@@ -11,9 +11,9 @@ receipt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Ingester:
     verify: Verify
     tries: int
     progress: Progress
+    #: Shared files that failed: the other datasets that have them do not try them again in the same call.
+    _failed: set[int] = field(default_factory=set, init=False)
 
     def ingest(self, head_id: int) -> int:
         """Ingest one dataset, if nobody else does; return how many files were archived.
@@ -66,19 +68,33 @@ class Ingester:
     def _ingest(self, dataset: Dataset) -> int:
         renamed = {file.origfile: file.arcfile for file in dataset.files}
         head, archived = dataset.files[-1], 0
-        for file in dataset.files:
-            if file.state is IngestState.ARCHIVED:
-                continue
-            problem = self._attempt(file, renamed)
-            if problem is not None:
-                state, error = problem
-                self._refuse(file, state, error)
-                if file is not head:
-                    self._refuse(head, state, f"waits for its ancillary file {file.origfile}")
-                return archived
-            self._receive(file, dataset)
-            archived += 1
+        for queued in dataset.files:
+            with self._alone(queued) as file:
+                if file.state is IngestState.ARCHIVED:
+                    continue
+                if file.state is not IngestState.PENDING or file.row_id in self._failed:
+                    self._refuse(head, file.state, f"waits for its ancillary file {file.origfile}")
+                    return archived
+                problem = self._attempt(file, renamed)
+                if problem is not None:
+                    state, error = problem
+                    self._refuse(file, state, error)
+                    if queued is not head:
+                        self._failed.add(file.row_id)
+                        self._refuse(head, state, f"waits for its ancillary file {file.origfile}")
+                    return archived
+                self._receive(file, dataset if queued is head else None)
+                archived += 1
         return archived
+
+    @contextmanager
+    def _alone(self, file: QueuedFile) -> Iterator[QueuedFile]:
+        """Keep a shared file to oneself; the other files of a dataset are kept with it."""
+        if not file.shared:
+            yield file
+            return
+        with self.database.transaction() as lock:
+            yield IngestionQueue(lock).alone(file)
 
     def _attempt(self, file: QueuedFile, renamed: dict[str, str]) -> tuple[IngestState, str] | None:
         """Try to bring a file into the archive; return None, or what it is to be and why."""
@@ -124,12 +140,12 @@ class Ingester:
                 remedy="check the disk",
             )
 
-    def _receive(self, file: QueuedFile, dataset: Dataset) -> None:
+    def _receive(self, file: QueuedFile, complete: Dataset | None) -> None:
         with self.database.transaction() as session:
             queue = IngestionQueue(session)
             queue.receive(file.row_id, self.archive.location(file.arcfile), datetime.now(UTC))
-            if file is dataset.files[-1]:
-                queue.confirm(dataset)
+            if complete is not None:
+                queue.confirm(complete)
         self.progress(f"{file.origfile}: archived as {file.arcfile}")
 
     def _refuse(self, file: QueuedFile, state: IngestState, error: str) -> None:

@@ -18,6 +18,7 @@ from phoenix.model.outcome import Outcome
 from phoenix.model.product import IngestState
 from phoenix.model.report import AbLine, BatchReport, NightLine, RedLine
 from phoenix.model.score import Verdict
+from phoenix.store.abs import waiting_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.tables import (
@@ -226,7 +227,12 @@ def _unconverted(
         row for row in rows if row.task in science and row.outcome in _WITH_PRODUCTS and not row.exclusion
     ]
     converted = set(session.scalars(select(IdpRow.ab_id).where(IdpRow.ab_id.in_([row.id for row in made]))))
-    return tuple(f"{row.name}: not converted to an IDP yet" for row in made if row.id not in converted)
+    missing = [row for row in made if row.id not in converted]
+    stacks = waiting_for(session, release, [row.name for row in missing])
+    have_idps = set(session.scalars(select(IdpRow.ab_id).where(IdpRow.ab_id.in_([row.id for row in stacks]))))
+    # The files of an exposure in a stack are the stack's.
+    taken = {name for row in stacks if row.id in have_idps for name in row.waits_for}
+    return tuple(f"{row.name}: not converted to an IDP yet" for row in missing if row.name not in taken)
 
 
 def _recipe_seconds(session: Session, batch: BatchRow) -> float:

@@ -29,6 +29,8 @@ class Idp:
         ``SCIENCE.SPECTRUM``, ``ANCILLARY.2DSPECTRUM``, ``ANCILLARY.PREVIEW`` ...
     parent
         ``origfile`` of the science product an ancillary file belongs to; empty for a science product.
+    shared_with
+        Further science products that name the same ancillary file, e.g. the other fibres of an exposure.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Idp:
     sha256: str
     parent: str = ""
     title: str = ""
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from phoenix.errors import AssociationError, UsageError
@@ -338,6 +339,15 @@ class AbRepository:
                 f"AB {name}", f"is not known in release {release}", remedy=f"phoenix ab list {release}"
             )
         return row
+
+
+def waiting_for(session: Session, release: str, names: Collection[str]) -> Sequence[AbRow]:
+    """Return the ABs of a release that wait for any of these, by match time and name."""
+    if not names:
+        return []
+    wanted = cast(list(names), ARRAY(Text))
+    query = select(AbRow).where(AbRow.release == release, AbRow.waits_for.op("?|")(wanted))
+    return session.scalars(query.order_by(AbRow.mjd_obs_mod, AbRow.name)).all()
 
 
 def _has_hand_edit(ab: AssociationBlock) -> bool:

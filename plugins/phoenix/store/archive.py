@@ -4,6 +4,9 @@ A dataset is a science product with its ancillary files. It is worked on by one 
 row lock on the science product's IDP row; the lock goes with the ingester, also when that is killed. All the
 rest is committed step by step in transactions of their own, so that another ingester can go on where one
 stopped.
+
+An ancillary file that several science products name is part of each of their datasets, and archived once:
+whoever comes first does it, under a lock on the file that the others wait for.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from phoenix.model.product import FileStatus, IngestState
-from phoenix.store.tables import AbRow, BatchRow, IdpRow, IngestionRow, ScoreRow
+from phoenix.store.tables import AbRow, BatchRow, IdpRow, IdpShareRow, IngestionRow, ScoreRow
 
 #: Any constant will do; whoever gives out archive names does so alone.
 _NAMES_LOCK = 7_402_020
@@ -59,9 +62,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class QueuedFile:
-    """A file of a dataset an ingester has claimed."""
+    """A file of a dataset an ingester has claimed.
+
+    Attributes
+    ----------
+    shared
+        Whether other datasets have it too.
+    """
 
     row_id: int
+    idp_id: int
     origfile: str
     path: str
     sha256: str
@@ -71,6 +81,7 @@ class QueuedFile:
     #: Digest of the archive form, once it was written in full.
     archive_sha256: str | None
     size_bytes: int | None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +140,34 @@ class IngestionQueue:
             Original names of the ancillary files the science product names; others are rejected.
         """
         latest = self._latest([file.id for file in candidate.files])
+        shared = self._shared([file.id for file in candidate.files])
+        head_row = latest.get(candidate.head.id)
         changed = False
         for file in candidate.files[1:]:
             row = latest.get(file.id)
             if file.origfile in named:
-                changed |= self._enter(file, row, state, reason)
+                if row is not None and head_row is not None:
+                    # Another dataset that shares the file has brought its next version already.
+                    changed |= row.id > head_row.id
+                if (
+                    row is None
+                    or file.id not in shared
+                    or state is IngestState.PENDING
+                    or _differs(row, file)
+                ):
+                    changed |= self._enter(file, row, state, reason)
             elif row is not None and row.state == IngestState.ARCHIVED:
                 row.status = FileStatus.OBSOLETE.value
             else:
                 stray = f"no ASSONi of {candidate.head.origfile} names it"
                 self._enter(file, row, IngestState.REJECTED, stray)
-        self._enter(candidate.head, latest.get(candidate.head.id), state, reason, renew=changed)
+        self._enter(candidate.head, head_row, state, reason, renew=changed)
 
     def _enter(
         self, file: IdpRow, row: IngestionRow | None, state: IngestState, reason: str, renew: bool = False
     ) -> bool:
         """Queue one file; return whether it is to be archived (again)."""
-        changed = renew or row is None or row.source_sha256 != file.sha256
+        changed = renew or row is None or _differs(row, file)
         if row is None or (changed and row.state == IngestState.ARCHIVED):
             row = IngestionRow(
                 idp_id=file.id,
@@ -187,12 +209,25 @@ class IngestionQueue:
         rows = [latest[idp_id] for idp_id in files if idp_id in latest and _belongs(latest[idp_id])]
         self._name([row for row in rows if row.arcfile is None], names)
         last_the_head = [*rows[1:], rows[0]]
-        return Dataset(head_id, tuple(_queued(row, files[row.idp_id].path) for row in last_the_head))
+        shared = self._shared(files)
+        return Dataset(
+            head_id,
+            tuple(_queued(row, files[row.idp_id].path, row.idp_id in shared) for row in last_the_head),
+        )
+
+    def alone(self, file: QueuedFile) -> QueuedFile:
+        """Wait until nobody else works on a shared file, keep it until this transaction ends, and read it anew."""
+        self._session.execute(_lock(file.idp_id))
+        return _queued(self._row(file.row_id), file.path, shared=True)
 
     def _name(self, rows: Sequence[IngestionRow], names: Names) -> None:
         if not rows:
             return
         self._session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _NAMES_LOCK})
+        # A shared file may have got its name with another dataset, while this one waited for the lock.
+        for row in rows:
+            self._session.refresh(row, ["arcfile"])
+        rows = [row for row in rows if row.arcfile is None]
         last = self._session.scalar(select(func.max(IngestionRow.arcfile)))
         for row, arcfile in zip(rows, names(last, [row.origfile for row in rows]), strict=True):
             row.arcfile = arcfile
@@ -221,7 +256,7 @@ class IngestionQueue:
             select(IngestionRow)
             .join(IdpRow, IdpRow.id == IngestionRow.idp_id)
             .where(
-                (IdpRow.id == dataset.head_id) | (IdpRow.parent_id == dataset.head_id),
+                or_(IdpRow.id == dataset.head_id, goes_with(dataset.head_id)),
                 IngestionRow.state == IngestState.ARCHIVED.value,
                 IngestionRow.status != FileStatus.DEPRECATED.value,
             )
@@ -252,9 +287,11 @@ class IngestionQueue:
         return len(rows)
 
     def _ancillary(self, head_id: int) -> list[IdpRow]:
-        return list(
-            self._session.scalars(select(IdpRow).where(IdpRow.parent_id == head_id).order_by(IdpRow.id))
-        )
+        return list(self._session.scalars(select(IdpRow).where(goes_with(head_id)).order_by(IdpRow.id)))
+
+    def _shared(self, idp_ids: Collection[int]) -> set[int]:
+        query = select(IdpShareRow.idp_id).where(IdpShareRow.idp_id.in_(idp_ids))
+        return set(self._session.scalars(query))
 
     def _latest(self, idp_ids: Collection[int]) -> dict[int, IngestionRow]:
         rows = self._session.scalars(
@@ -270,6 +307,12 @@ class IngestionQueue:
     def _not_awaited(self) -> None:
         """Do not wait for the disk: should the server lose this note, the file is only written once more."""
         self._session.execute(text("SET LOCAL synchronous_commit = off"))
+
+
+def goes_with(head_id: int) -> ColumnElement[bool]:
+    """Select the ancillary files of a science product, its own and those it shares with others."""
+    shared = select(IdpShareRow.idp_id).where(IdpShareRow.head_id == head_id)
+    return or_(IdpRow.parent_id == head_id, IdpRow.id.in_(shared))
 
 
 def within(scope: Scope, query: Select[_Column]) -> Select[_Column]:
@@ -289,6 +332,10 @@ def _lock(head_id: int, skip: bool = False) -> Select[IdpRow]:
     return select(IdpRow).where(IdpRow.id == head_id).with_for_update(key_share=True, skip_locked=skip)
 
 
+def _differs(row: IngestionRow, file: IdpRow) -> bool:
+    return row.source_sha256 != file.sha256
+
+
 def _belongs(row: IngestionRow) -> bool:
     """Whether a file is part of the dataset as it is now; what the science product no longer names is not."""
     return row.state == IngestState.PENDING or (
@@ -296,9 +343,10 @@ def _belongs(row: IngestionRow) -> bool:
     )
 
 
-def _queued(row: IngestionRow, path: str) -> QueuedFile:
+def _queued(row: IngestionRow, path: str, shared: bool) -> QueuedFile:
     return QueuedFile(
         row.id,
+        row.idp_id,
         row.origfile,
         path,
         row.source_sha256,
@@ -307,4 +355,5 @@ def _queued(row: IngestionRow, path: str) -> QueuedFile:
         row.arcfile or "",
         row.archive_sha256,
         row.size_bytes,
+        shared,
     )

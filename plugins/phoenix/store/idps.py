@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from phoenix.errors import IdpError
 from phoenix.model.product import Idp
-from phoenix.store.tables import AbRow, BatchRow, IdpRow, IngestionRow
+from phoenix.store.tables import AbRow, BatchRow, IdpRow, IdpShareRow, IngestionRow
 
 
 class IdpRepository:
@@ -30,6 +30,9 @@ class IdpRepository:
     ) -> None:
         """Record what the conversion of an AB wrote; saying the same again changes nothing.
 
+        A stack takes over the names of the exposures in it, and an exposure takes its names back when there
+        is no stack: what one of the two wrote before becomes an earlier version of the same file.
+
         Parameters
         ----------
         idps : sequence of Idp
@@ -40,7 +43,7 @@ class IdpRepository:
         Raises
         ------
         IdpError
-            If a name belongs to another AB of the release.
+            If a name belongs to another AB of the release that is no part of the same stack.
         """
         rows: dict[str, IdpRow] = {}
         for idp in sorted(idps, key=lambda idp: idp.parent != ""):
@@ -54,6 +57,7 @@ class IdpRepository:
             self._session.add(row)
             self._session.flush()
             rows[idp.origfile] = row
+        self._share(idps, {name: row.id for name, row in rows.items()})
         self._forget_others(ab, set(rows))
 
     def of_ab(self, ab_id: int) -> list[IdpRow]:
@@ -85,6 +89,9 @@ class IdpRepository:
             return IdpRow(ab_id=ab.id, release=ab.release, origfile=origfile)
         if row.ab_id != ab.id:
             other = self._session.get_one(AbRow, row.ab_id)
+            if ab.name in other.waits_for or other.name in ab.waits_for:
+                row.ab_id = ab.id
+                return row
             raise IdpError(
                 f"AB {ab.name}",
                 f"its IDP would have the name {origfile}, which belongs to {other.name}",
@@ -92,6 +99,14 @@ class IdpRepository:
                 "look at both with `phoenix ab show`",
             )
         return row
+
+    def _share(self, idps: Sequence[Idp], ids: Mapping[str, int]) -> None:
+        """Record which further science products name an ancillary file."""
+        self._session.execute(delete(IdpShareRow).where(IdpShareRow.idp_id.in_(ids.values())))
+        for idp in idps:
+            for head in idp.shared_with:
+                self._session.add(IdpShareRow(idp_id=ids[idp.origfile], head_id=ids[head]))
+        self._session.flush()
 
     def _forget_others(self, ab: AbRow, kept: set[str]) -> None:
         """Delete rows of files an earlier conversion wrote and this one did not, unless they were queued."""

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, aliased
 
 from phoenix.errors import ArchiveError, UsageError
 from phoenix.model.product import FileStatus, IngestState, Receipt
-from phoenix.store.archive import Scope, within
-from phoenix.store.tables import AbRow, BatchRow, IdpRow, IngestionRow
+from phoenix.store.archive import Scope, goes_with, within
+from phoenix.store.tables import AbRow, BatchRow, IdpRow, IdpShareRow, IngestionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +183,23 @@ class Receipts:
         return row
 
     def _current_ancillary(self, row: IngestionRow) -> list[IngestionRow]:
-        return list(
-            self._session.scalars(
-                select(IngestionRow)
-                .join(IdpRow, IdpRow.id == IngestionRow.idp_id)
-                .where(IdpRow.parent_id == row.idp_id, IngestionRow.status == FileStatus.CURRENT.value)
-            )
+        """Return what goes with a science product and with no other that is current."""
+        rows = self._session.scalars(
+            select(IngestionRow)
+            .join(IdpRow, IdpRow.id == IngestionRow.idp_id)
+            .where(goes_with(row.idp_id), IngestionRow.status == FileStatus.CURRENT.value)
+        ).all()
+        return [file for file in rows if not self._others_current(file.idp_id, row.idp_id)]
+
+    def _others_current(self, idp_id: int, head_id: int) -> bool:
+        parent = select(IdpRow.parent_id).where(IdpRow.id == idp_id)
+        further = select(IdpShareRow.head_id).where(IdpShareRow.idp_id == idp_id)
+        others = select(IngestionRow.id).where(
+            IngestionRow.idp_id.in_(parent) | IngestionRow.idp_id.in_(further),
+            IngestionRow.idp_id != head_id,
+            IngestionRow.status == FileStatus.CURRENT.value,
         )
+        return self._session.scalar(others.limit(1)) is not None
 
     def _newest(self, scope: Scope) -> list[IngestionRow]:
         return self._newest_of(list(self._session.scalars(within(scope, select(IdpRow.id)))))

@@ -290,6 +290,17 @@ class IdpRow(Base):
     __table_args__ = (UniqueConstraint("release", "origfile", name="uq_idp_release_origfile"),)
 
 
+class IdpShareRow(Base):
+    """Science products that name an ancillary file besides its parent."""
+
+    __tablename__ = "idp_share"
+
+    idp_id: Mapped[int] = mapped_column(ForeignKey("idp.id", ondelete="CASCADE"), primary_key=True)
+    head_id: Mapped[int] = mapped_column(
+        ForeignKey("idp.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class IngestionRow(Base):
     """The ingestion queue and, once ``received_at`` is set, the receipts; one row per version of an IDP."""
 
