@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from phoenix.model.product import Product
 #: Values of each word: ``{"chip": ("BLUE", "REDL", "REDU")}``.
 Words = Mapping[str, tuple[str, ...]]
 Floats = npt.NDArray[np.float64]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Products:
         self._by_catg: dict[str, Product | None] = dict.fromkeys(self.expected)
         self._by_catg |= {product.pro_catg: product for product in self.products}
         self._open: dict[str, fits.HDUList] = {}
+        self._kept: dict[str, Any] = {}
 
     def matching(self, template: str) -> list[Match]:
         """Return what fits a template, in order of PRO.CATG, missing products included."""
@@ -117,11 +119,19 @@ class Products:
         """Return a binary table as a FITS record array; ``QcError`` if there is none."""
         return self._data(pro_catg, extension)
 
+    def once(self, what: str, read: Callable[[], _T]) -> _T:
+        """Return what ``read`` gave when it was first asked for: what several measurements look at."""
+        if what not in self._kept:
+            self._kept[what] = read()
+        kept: _T = self._kept[what]
+        return kept
+
     def close(self) -> None:
         """Close all files."""
         for opened in self._open.values():
             opened.close()
         self._open.clear()
+        self._kept.clear()
 
     def _data(self, pro_catg: str, extension: int) -> Any:
         data = self._hdu(pro_catg, extension).data

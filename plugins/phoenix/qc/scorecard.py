@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from phoenix.config.qc import words_of
+from phoenix.config.qc import ITEM, Parameter, words_of
 from phoenix.model.score import QcProblem, Score, Verdict
+from phoenix.qc.bits import bit_string, score_bits
 
 if TYPE_CHECKING:
     from phoenix.qc.measure import Measured
@@ -16,18 +17,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One score: short name, value with unit, verdict."""
+    """One score: short name, value with unit, verdict; ``item`` when it is of one order or fibre only."""
 
     label: str
     value: str
     verdict: Verdict
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """The scores of an AB as they are drawn, in the order of the configuration."""
+    """The scores of an AB as they are drawn, in the order of the configuration.
+
+    Attributes
+    ----------
+    parameters, scores
+        What score bits are made of.
+    """
 
     marks: tuple[Mark, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    scores: tuple[Score, ...] = ()
+
+    def of_item(self, item: str) -> Scorecard:
+        """Return what concerns one order or fibre: its own scores and those of the whole AB."""
+        return replace(self, marks=tuple(mark for mark in self.marks if mark.item in ("", item)))
+
+    @property
+    def common(self) -> Scorecard:
+        """What is of the AB as a whole."""
+        return self.of_item("")
+
+    def bits(self, item: str) -> str:
+        """Return the score bits of one order or fibre."""
+        return bit_string(score_bits(self.parameters, self.scores, item))
 
     @property
     def summary(self) -> str:
@@ -47,7 +70,10 @@ def short_number(value: float) -> str:
 
 
 def scorecard(
-    measured: Iterable[Measured], scores: Iterable[Score], problems: Iterable[QcProblem]
+    measured: Iterable[Measured],
+    scores: Iterable[Score],
+    problems: Iterable[QcProblem],
+    parameters: Iterable[Parameter] = (),
 ) -> Scorecard:
     """Return the scorecard of an AB; scored parameters that could not be measured are grey.
 
@@ -57,16 +83,19 @@ def scorecard(
         Values and their scores, in the order they are drawn.
     problems : iterable of QcProblem
         What could not be measured.
+    parameters : iterable of Parameter
+        All that were asked for; they tell the score bits.
     """
+    scores = tuple(scores)
     by_name = {one.qc1.parameter: one for one in measured}
     products = Counter(one.parameter.name for one in by_name.values())
     marks = []
     for score in scores:
         one = by_name[score.parameter]
         # The words that tell the products apart, if there are several: "S/N REDL".
-        told = words_of(one.parameter.name) if products[one.parameter.name] > 1 else set()
+        told = words_of(one.parameter.name) - {ITEM} if products[one.parameter.name] > 1 else set()
         words = [word for name, word in one.words.items() if name in told]
         label = " ".join((one.parameter.label or one.parameter.name, *words))
-        marks.append(Mark(label, f"{short_number(score.value)} {one.qc1.unit}".strip(), score.verdict))
+        marks.append(Mark(label, f"{short_number(score.value)} {one.qc1.unit}".strip(), score.verdict, one.item))
     marks += [Mark(problem.subject, "not measured", Verdict.GREY) for problem in problems if problem.scored]
-    return Scorecard(tuple(marks))
+    return Scorecard(tuple(marks), tuple(parameters), scores)
