@@ -80,8 +80,8 @@ def test_parameters_without_thresholds_have_no_score() -> None:
         ({"name": "a", "keyword": "QC.A"}, "needs the product"),
         ({"name": "a_{chip}", "keyword": "QC.A", "product": "P"}, "{chip}"),
         ({"name": "a_{item}", "keyword": "QC.A", "product": "P"}, "{item}"),
-        ({"name": "a", "measure": "m", "thresholds": [{"low": 2, "high": 1, "origin": "o"}]}, "low is above"),
-        ({"name": "a", "measure": "m", "thresholds": [{"origin": "o"}]}, "low, high or both"),
+        ({"name": "a", "measure": "m", "thresholds": [{"low": 2, "high": 1, "origin": "o"}]}, "is above the upper one"),
+        ({"name": "a", "measure": "m", "thresholds": [{"origin": "o"}]}, "low or above, high or below"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_its_reason(fields: dict[str, object], told: str) -> None:
