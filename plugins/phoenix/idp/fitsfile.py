@@ -2,17 +2,22 @@
 
 astropy and fitsverify hang or crash on some malformed headers (NAXIS of twenty digits, for one), so nothing
 reaches them that this reader has not walked through.
+
+Headers are read, data are not: a small HDU is mapped into memory when somebody asks for its array, a large
+one is read piece by piece, so that a cube of 50 GB takes the memory of a spectrum.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +40,94 @@ _TFORM_TYPES = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "A": "
 
 
 @dataclass(frozen=True)
+class Place:
+    """A file as it was when it was opened; reading it after a change is an error.
+
+    Attributes
+    ----------
+    size_bytes, state
+        Its length; device, inode and time of change.
+    """
+
+    path: Path
+    size_bytes: int
+    state: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> Place:
+        """Return where a file is now; ``OSError`` if there is none."""
+        found = path.stat()
+        return cls(path, found.st_size, (found.st_dev, found.st_ino, found.st_mtime_ns))
+
+    def map(self, start: int, length: int) -> memoryview:
+        """Return bytes through a memory map, which is closed with the last view of it."""
+        if not length:
+            return memoryview(b"")
+        lead = start % mmap.ALLOCATIONGRANULARITY
+        with self._opened() as file:
+            mapped = mmap.mmap(file.fileno(), lead + length, offset=start - lead, access=mmap.ACCESS_READ)
+        return memoryview(mapped)[lead:]
+
+    def chunks(self, start: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
+        """Yield bytes piece by piece, without keeping any."""
+        with self._opened() as file:
+            while length:
+                chunk = os.pread(file.fileno(), min(length, chunk_bytes), start)
+                if not chunk:
+                    raise _malformed(self.path, f"ends {length} bytes early", "a whole file")
+                yield chunk
+                start, length = start + len(chunk), length - len(chunk)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        try:
+            file = self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise IdpError(str(self.path), f"cannot be read: {error.strerror or error}", "a file") from error
+        with file:
+            if Place.of(self.path) != self:
+                raise IdpError(str(self.path), "was changed while it was read", "a file left alone")
+            yield cast("BinaryIO", file)
+
+
+@dataclass(frozen=True)
 class Hdu:
-    """One HDU: its cards and where its bytes lie."""
+    """One HDU: its cards and where its bytes lie.
+
+    Attributes
+    ----------
+    start, data_start, data_bytes
+        Offsets in the file of the HDU and of its data; length of the data without padding.
+    """
 
     index: int
     cards: tuple[Card, ...]
-    whole: memoryview = field(repr=False)
-    data: memoryview = field(repr=False)
+    place: Place = field(repr=False)
+    start: int
+    data_start: int
+    data_bytes: int
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The data without padding, mapped; for a cube use ``data_chunks``."""
+        return self.place.map(self.data_start, self.data_bytes)
+
+    def header_bytes(self) -> bytes:
+        """Return the header as it is in the file."""
+        return bytes(self.place.map(self.start, self.data_start - self.start))
+
+    def data_chunks(self, chunk_bytes: int, *, padded: bool = False) -> Iterator[bytes]:
+        """Yield the data piece by piece; all pieces but the last have the length asked for.
+
+        Parameters
+        ----------
+        chunk_bytes : int
+            Length of a piece.
+        padded : bool
+            Whether the fill up to a whole block comes with it.
+        """
+        length = -(-self.data_bytes // BLOCK) * BLOCK if padded else self.data_bytes
+        return self.place.chunks(self.data_start, length, chunk_bytes)
 
     @cached_property
     def values(self) -> dict[str, Value | None]:
@@ -120,7 +206,7 @@ class Hdu:
 
 @dataclass(frozen=True)
 class FitsFile:
-    """The HDUs of a file, read through a memory map."""
+    """The HDUs of a file."""
 
     path: Path
     hdus: tuple[Hdu, ...]
@@ -146,39 +232,39 @@ def read_fits(path: Path) -> FitsFile:
     """
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if size == 0 or size % BLOCK:
-                raise _malformed(path, f"{size} bytes", f"a multiple of {BLOCK} bytes")
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            place = Place.of(path)
+            if place.size_bytes == 0 or place.size_bytes % BLOCK:
+                raise _malformed(path, f"{place.size_bytes} bytes", f"a multiple of {BLOCK} bytes")
+            return FitsFile(path, tuple(_walk(place, file)))
     except OSError as error:
         raise IdpError(str(path), f"cannot be read: {error.strerror or error}", "a FITS file") from error
-    return FitsFile(path, tuple(_walk(path, view)))
 
 
-def _walk(path: Path, view: memoryview) -> Iterator[Hdu]:
-    start = 0
+def _walk(place: Place, file: BinaryIO) -> Iterator[Hdu]:
+    path, start = place.path, 0
     for index in range(MAX_HDUS):
-        cards, data_start = _header(path, view, start, index)
+        cards, data_start = _header(path, file, start, index)
         size = _data_size(path, {card.keyword: card.value for card in reversed(cards)}, index)
         end = data_start + -(-size // BLOCK) * BLOCK
-        if end > len(view):
+        if end > place.size_bytes:
             raise _malformed(
                 path,
-                f"HDU {index} claims {size} bytes of data, {len(view) - data_start} are there",
+                f"HDU {index} claims {size} bytes of data, {place.size_bytes - data_start} are there",
                 "a whole file",
             )
-        yield Hdu(index, tuple(cards), view[start:end], view[data_start : data_start + size])
-        if end == len(view):
+        yield Hdu(index, tuple(cards), place, start, data_start, size)
+        if end == place.size_bytes:
             return
         start = end
     raise _malformed(path, f"more than {MAX_HDUS} HDUs", "fewer")
 
 
-def _header(path: Path, view: memoryview, start: int, index: int) -> tuple[list[Card], int]:
+def _header(path: Path, file: BinaryIO, start: int, index: int) -> tuple[list[Card], int]:
     cards: list[Card] = []
+    file.seek(start)
     for block in range(MAX_HEADER_BLOCKS):
         offset = start + block * BLOCK
-        text = bytes(view[offset : offset + BLOCK]).decode("latin-1")
+        text = file.read(BLOCK).decode("latin-1")
         if len(text) < BLOCK:
             raise _malformed(path, f"header {index} has no END card", "a whole header")
         if block == 0 and not text.startswith("SIMPLE  =" if index == 0 else "XTENSION="):
