@@ -16,7 +16,11 @@ from phoenix.errors import UsageError
 from phoenix.simulation.plan import SimulationPlan
 
 #: Module that holds the class ``RawFrameSimulator`` of each instrument.
-_MODULES = {"UVES": "phoenix.simulation.uves.simulator"}
+_MODULES = {
+    "GIRAFFE": "phoenix.simulation.giraffe.simulator",
+    "MUSE": "phoenix.simulation.muse.simulator",
+    "UVES": "phoenix.simulation.uves.simulator",
+}
 
 #: Called once per frame with (frames done, frames in all, name of the frame).
 Progress = Callable[[int, int, str], None]

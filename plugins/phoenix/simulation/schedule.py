@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Generic, TypeVar
-
-from phoenix.simulation.stars import StandardStar, Star
+from typing import Generic, Protocol, TypeVar
 
 #: What an instrument says about a template: its kind of frame and its optical setting.
 Setup = TypeVar("Setup")
+
+
+class Target(Protocol):
+    """What the telescope points at: a star, a standard star, a field of stars."""
+
+    @property
+    def name(self) -> str:
+        """OBS TARG NAME."""
+        ...
+
+    @property
+    def ra_deg(self) -> float:
+        """Right ascension."""
+        ...
+
+    @property
+    def dec_deg(self) -> float:
+        """Declination."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class ObservationBlock:
     programme: str
     start: datetime
     templates: int
-    target: Star | StandardStar | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True)

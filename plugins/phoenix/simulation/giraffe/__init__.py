@@ -1,0 +1,1 @@
+"""Simulator of GIRAFFE behind FLAMES: MEDUSA fibres."""

@@ -1,0 +1,84 @@
+"""The MUSE simulator: nights of pixel tables, calibration tables, truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from phoenix.errors import UsageError
+from phoenix.simulation.fitsfile import write_bytes, write_fits
+from phoenix.simulation.folder import SimulationFolder
+from phoenix.simulation.muse.headers import PIXEL_TABLE, aim_of
+from phoenix.simulation.muse.month import MuseSetup, nights_of
+from phoenix.simulation.muse.pixtable import airmass, correction_kms, pixel_table
+from phoenix.simulation.muse.settings import INSTRUMENT, SIZES
+from phoenix.simulation.muse.statics import VALID_FROM, static_files
+from phoenix.simulation.muse.truth import ExposureTruth, FieldTruth, truth_document
+from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.schedule import Exposure
+from phoenix.simulation.stamps import arcfile, second_stamp
+
+Progress = Callable[[int, int, str], None]
+
+
+class RawFrameSimulator:
+    """Writes a simulated month of MUSE (see ``phoenix.simulation.Simulator``).
+
+    The files below ``raw`` are pixel tables: they stand for what muse_scibasic would make of raw frames.
+    """
+
+    def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
+        """Write all that is missing of `plan` under `out`."""
+        if plan.instrument.upper() != INSTRUMENT:
+            raise UsageError(
+                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
+            )
+        folder = SimulationFolder(out, plan)
+        nights = nights_of(plan)
+        exposures = [(night.date.isoformat(), each) for night in nights for each in night.exposures()]
+        if folder.complete():
+            progress(len(exposures), len(exposures), "already simulated")
+            return
+        written = []
+        for name, hdus in static_files():
+            path = out / "static" / name
+            if folder.missing(path):
+                write_fits(path, hdus, VALID_FROM)
+            written.append(path)
+        for done, (night, exposure) in enumerate(exposures, start=1):
+            path = out / "raw" / night / file_name(exposure)
+            if folder.missing(path):
+                hdus = pixel_table(exposure, SIZES[plan.size], plan.seed)
+                write_fits(path, hdus, second_stamp(exposure.start))
+            written.append(path)
+            progress(done, len(exposures), path.name)
+        truth = FieldTruth(
+            plan=plan.as_dict(),
+            fields={each.template.setup.field.name: each.template.setup.field for _, each in exposures},
+            exposures=tuple(_truth(night, exposure) for night, exposure in exposures),
+        )
+        write_bytes(out / "truth.json", truth_document(truth).encode())
+        folder.close([*written, out / "truth.json"])
+
+
+def file_name(exposure: Exposure[MuseSetup]) -> str:
+    """Name of a pixel table; one of a raw frame would be its ARCFILE."""
+    return f"SIMULATED_{PIXEL_TABLE}_{arcfile(INSTRUMENT, exposure.start)}"
+
+
+def _truth(night: str, exposure: Exposure[MuseSetup]) -> ExposureTruth:
+    block, aim = exposure.template.block, aim_of(exposure)
+    return ExposureTruth(
+        arcfile=arcfile(INSTRUMENT, exposure.start),
+        file=file_name(exposure),
+        night=night,
+        run=block.programme,
+        ob_id=block.ob_id,
+        field=exposure.template.setup.field.name,
+        exptime_s=exposure.template.exptime_s,
+        airmass=round(airmass(exposure), 4),
+        posang_deg=aim.posang_deg,
+        dither_arcsec=aim.dither_arcsec,
+        pointing_error_arcsec=aim.error_arcsec,
+        barycentric_correction_kms=correction_kms(exposure),
+    )
