@@ -63,9 +63,7 @@ def field_at(hour: int, band: int) -> Field:
     draw = random.Random(name)  # noqa: S311 - a catalogue, not a secret
     places: list[tuple[float, float]] = []
     while len(places) < STARS_PER_FIELD + FAINT_PER_FIELD + 1:
-        east, north = (
-            round(draw.uniform(-FIELD_RADIUS_ARCSEC, FIELD_RADIUS_ARCSEC), 3) for _ in range(2)
-        )
+        east, north = (round(draw.uniform(-FIELD_RADIUS_ARCSEC, FIELD_RADIUS_ARCSEC), 3) for _ in range(2))
         near = any(hypot(east - x, north - y) < SEPARATION_ARCSEC for x, y in places)
         if hypot(east, north) <= FIELD_RADIUS_ARCSEC and not near:
             places.append((east, north))

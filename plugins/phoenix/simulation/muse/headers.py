@@ -60,9 +60,7 @@ def pixel_table_cards(exposure: Exposure[MuseSetup]) -> list[Card]:
     return [
         *identity_cards(INSTRUMENT, TELESCOPE, block, field.name, exposure.start, template.exptime_s),
         *block_cards(block, field.name, template.number),
-        *template_cards(
-            TEMPLATE_ID, "Generic offsets", template.start, template.planned, exposure.number
-        ),
+        *template_cards(TEMPLATE_ID, "Generic offsets", template.start, template.planned, exposure.number),
         *telescope_cards(UNIT_TELESCOPE, block, exposure.start, template.exptime_s, PRESSURE_HPA),
         *instrument_cards(aim_of(exposure).posang_deg),
         ("ESO PRO CATG", PIXEL_TABLE, "Category"),

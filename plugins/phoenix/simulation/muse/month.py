@@ -94,8 +94,10 @@ def _night(
             clock += timedelta(milliseconds=draw.randrange(500, 4000))
             starts.append(clock)
             clock += timedelta(seconds=EXPTIME_S) + READOUT
-        aims = tuple(Aim(posang, _offset(draw, DITHER_ARCSEC), _offset(draw, POINTING_ERROR_ARCSEC))
-                     for posang in visit.posangs_deg)
+        aims = tuple(
+            Aim(posang, _offset(draw, DITHER_ARCSEC), _offset(draw, POINTING_ERROR_ARCSEC))
+            for posang in visit.posangs_deg
+        )
         setup = MuseSetup(field, aims)
         templates.append(Template(setup, block, 2, start, EXPTIME_S, len(starts), tuple(starts)))
     return Night(evening, tuple(templates))
