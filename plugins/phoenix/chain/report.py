@@ -246,7 +246,7 @@ def _recipe_seconds(session: Session, batch: BatchRow) -> float:
 
 def _links(configuration: Configuration, release: str, key: str) -> dict[str, str]:
     folders = configuration.folders
-    dag = f"phoenix_{configuration.release(release).instrument.lower()}"
+    dag = configuration.release(release).dag_id
     return {
         "Airflow": f"{configuration.ui_url}/dags/{dag}/runs?partition_key={quote(key)}",
         "archive": str(folders.archive),

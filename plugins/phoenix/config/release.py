@@ -55,6 +55,14 @@ class AbSource(Strict):
     stored: tuple[str, ...] = Field(default=(), description="trees, named by the release that filled them")
     stored_since: date | None = Field(default=None, description="first night in the stored trees")
     created_since: date | None = Field(default=None, description="first night whose ABs are made")
+    made_of: str | None = Field(
+        default=None, description="mode DEEP: the release whose processed ABs its ABs are made of"
+    )
+    quiet_days: int = Field(
+        default=30,
+        ge=1,
+        description="mode DEEP: a run is complete when its newest raw frame is older than this",
+    )
     created_by: Maker = Field(
         default=Maker.RULES, description="who makes them; calselector: from files in the folder associations"
     )
@@ -88,6 +96,14 @@ class Pgi(Strict):
     """A plug-in that edits ABs, with its own configuration."""
 
     name: str
+    config: Any = None
+
+
+class Regrouping(Strict):
+    """A function of the instrument that divides groups of second steps where keys cannot tell them apart."""
+
+    name: str
+    tasks: tuple[str, ...] = Field(min_length=1, description="second steps whose groups it divides")
     config: Any = None
 
 
@@ -132,19 +148,38 @@ class Release(Strict):
         description="where processed ABs are stored; default: the tree of the release's own name",
     )
     host: Host = Host()
+    regrouping: Regrouping | None = None
     pgis: tuple[Pgi, ...] = ()
     qc: QcMode = QcMode.NIGHTLY
     conversion: Conversion | None = Field(default=None, description="none yet: products cannot become IDPs")
     ingestion: Ingestion = Ingestion()
     collection: str = Field(description="Phase 3 collection the IDPs belong to")
+    dag: str | None = Field(
+        default=None,
+        pattern=r"^phoenix_[a-z0-9_]+$",
+        description="its DAG in Airflow, where an instrument has several; default: phoenix_<instrument>",
+    )
 
     @model_validator(mode="after")
-    def _is_active_or_not(self) -> Release:
+    def _hangs_together(self) -> Release:
         if self.active and self.ended is not None:
             raise wrong("ended", str(self.ended), "no such date for an active stream, or active: false")
+        deep = self.mode is Mode.DEEP
+        if deep != (self.batch is BatchKind.RUN):
+            raise wrong("batch", self.batch.value, "run for mode DEEP, night or month for the others")
+        if deep != (self.ab_source.made_of is not None):
+            expected = "the release its ABs are made of" if deep else "nothing: only mode DEEP has it"
+            raise wrong("ab_source.made_of", self.ab_source.made_of, expected)
+        if deep and self.schedule is not None:
+            raise wrong("schedule", self.schedule.cron, "none: runs become complete when they do")
         if not self.active and self.schedule is not None and self.schedule.end is None:
             raise wrong("schedule.end", None, "a last day, for the stream has ended; or no schedule")
         return self
+
+    @property
+    def dag_id(self) -> str:
+        """Name of its DAG."""
+        return self.dag or f"phoenix_{self.instrument.lower()}"
 
     @property
     def tree(self) -> str:

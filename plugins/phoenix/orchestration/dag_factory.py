@@ -27,13 +27,15 @@ AFTER_RECIPES = TriggerRule.ALL_DONE
 LOT_NAME = "{{ task.lot[0] }}{% if task.lot[1:] %} and {{ task.lot | length - 1 }} more{% endif %}"
 
 
-def instrument_dag(instrument: str) -> DAG:
-    """Return the DAG of an instrument: its default release, one run per batch.
+def instrument_dag(instrument: str, stream: str | None = None) -> DAG:
+    """Return the DAG of a release of an instrument, one run per batch.
 
     Parameters
     ----------
     instrument : str
         Name as in ``include/config/instruments``, e.g. ``UVES``.
+    stream : str, optional
+        Name of the release; by default the instrument's default release.
 
     Raises
     ------
@@ -42,12 +44,12 @@ def instrument_dag(instrument: str) -> DAG:
     """
     configuration = Configuration()
     data = configuration.instrument(instrument)
-    release = configuration.release(data.default_release)
+    release = configuration.release(stream or data.default_release)
     rules = configuration.rules(instrument)
     start = release.schedule.start if release.schedule else None
     end = release.schedule.end if release.schedule else None
     dag = DAG(
-        dag_id=f"phoenix_{instrument.lower()}",
+        dag_id=release.dag_id,
         description=f"{data.title}: {release.title}",
         doc_md=_documentation(data, release, rules),
         schedule=timetable(release),
