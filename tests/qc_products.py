@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from phoenix.chain.qc import words_of_rules
+from phoenix.chain.qc_jobs import words_of_rules
 from phoenix.config.loader import Configuration
 from phoenix.model.ab import AssociationBlock, RawFile
 from phoenix.model.product import Product

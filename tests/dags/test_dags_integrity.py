@@ -162,6 +162,38 @@ def test_several_hosts_have_queues_pools_and_streams(tmp_path: Path) -> None:
     assert muse["slots"] == 128 * 1024
 
 
+def concentrated(config: Path) -> Path:
+    file = config / "releases" / "UVES_R3.yaml"
+    file.write_text(file.read_text().replace("qc: nightly", "qc: concentrated"))
+    return config
+
+
+def test_a_concentrated_release_has_one_task_for_the_qc_of_all_nights(tmp_path: Path) -> None:
+    found = tasks(concentrated(copy_of_configuration(tmp_path)), tmp_path)
+    group = {name for name in found if name.startswith("qc_reports.")}
+    assert group == {"qc_reports.plan_qc", "qc_reports.concentrate_qc"}
+    task = found["qc_reports.concentrate_qc"]
+    # Both cores of the host of the demo.
+    assert (task["pool"], task["slots"], task["queue"]) == ("host", 4096, "default")
+    assert task["after"] == ["qc_reports.plan_qc"]
+    plan = found["qc_reports.plan_qc"]
+    assert (plan["pool"], plan["rule"]) == ("default_pool", "all_done")
+    assert "create_abs.scan_frames" in plan["after"]
+    assert found["convert_idps.convert"]["rule"] == "all_done"
+
+
+def test_concentrated_qc_runs_where_the_recipes_of_the_release_run(tmp_path: Path) -> None:
+    config = concentrated(copy_of_configuration(tmp_path))
+    shutil.copy(config / "sites" / "example_eso.yaml", config / "phoenix.yaml")
+    task = tasks(config, tmp_path)["qc_reports.concentrate_qc"]
+    assert (task["pool"], task["slots"], task["queue"]) == ("host_shared", 128 * 1024, "shared")
+
+
+def test_a_nightly_release_has_one_instance_per_night(tmp_path: Path) -> None:
+    found = tasks(PROJECT / "include" / "config", tmp_path)
+    assert {name for name in found if name.startswith("qc_reports.")} == {"qc_reports.report_quality"}
+
+
 def test_serial_processing_is_one_ab_at_a_time(tmp_path: Path) -> None:
     config = copy_of_configuration(tmp_path)
     file = config / "instruments" / "uves.yaml"

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
+from phoenix.chain.qc_jobs import expected, jobs_of, to_do
+from phoenix.chain.resources import core_if_free
+from phoenix.config.hosts import serving
 from phoenix.config.loader import Configuration
-from phoenix.config.rules import Rules
-from phoenix.errors import PhoenixError
+from phoenix.errors import InfrastructureError
 from phoenix.instruments import load
-from phoenix.model.ab import AssociationBlock, Tree
-from phoenix.model.outcome import Outcome
-from phoenix.model.product import Product
+from phoenix.model.lot import Job
 from phoenix.model.score import QcProblem, QcResult, Verdict
 from phoenix.qc.jobs import QcJob, run_job
-from phoenix.qc.pool import Ended, run_all
-from phoenix.store.ab_trees import AbTrees
+from phoenix.qc.pool import Ended, Limits, run_all
+from phoenix.qc.shards import longest_first, shards, workers_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.qc import QcRecord, QcRepository, products_sha256
-from phoenix.store.tables import AbRow
+from phoenix.store.qc_progress import WHOLE, QcProgress, forget_progress, write_progress
 
-#: These have products worth measuring.
-_GOOD = [Outcome.OK.value, Outcome.CAVEATS.value]
-#: A worker needs a second to start, a job half a second: fewer jobs than this do not pay for another one.
-_JOBS_PER_WORKER = 4
-
-
-@dataclass(frozen=True, slots=True)
-class QcProgress:
-    """How far the QC jobs have come."""
-
-    done: int
-    total: int
-    failed: int
-    ab: str
+#: What a crash may cost: results of a second, or of so many ABs.
+_UNSAVED_S, _UNSAVED_ABS = 1.0, 200
+#: How often the progress is written for pages.
+_PROGRESS_S = 5.0
+#: Reds and failures a report tells one by one.
+_MOST_LINES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +60,30 @@ class QcReport:
             f"{self.measured} ABs measured, {self.unchanged} unchanged, {len(self.reds)} red scores, "
             f"{self.problems} parameters or pictures not made, {len(self.failures)} ABs failed"
         )
-        return "\n".join([counts, *(f"red: {red}" for red in self.reds), *self.failures])
+        reds = [f"red: {red}" for red in self.reds]
+        return "\n".join([counts, *_shortened(reds), *_shortened(self.failures)])
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"and {more} more: phoenix qc score tells all"] if more > 0 else [])]
+
+
+def qc_shards(database: Database, configuration: Configuration, release: str, key: str) -> list[list[str]]:
+    """Return the ABs of a batch that have no QC of their products, for each host of the release's queue.
+
+    Raises
+    ------
+    UsageError
+        If the batch was never opened.
+    """
+    stream = configuration.release(release)
+    with database.transaction() as session:
+        abs_, _ = to_do(session, configuration, release, key)
+        jobs = expected(session, stream.instrument, abs_)
+    forget_progress(configuration.folders, release, key)
+    hosts = serving(configuration.site, stream).hosts
+    return [[job.name for job in part] for part in shards(jobs, [host.slots for host in hosts])]
 
 
 def qc_reports(
@@ -80,125 +93,157 @@ def qc_reports(
     key: str,
     night: str | None = None,
     *,
+    names: Collection[str] | None = None,
+    part: str = "",
     workers: int | None = None,
     again: bool = False,
     progress: Callable[[QcProgress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> QcReport:
-    """Measure, score and report the ABs of a batch, or of one night of it, that have no QC of their products.
+    """Measure, score and report the ABs of a batch, or of a part of it, that have no QC of their products.
+
+    Jobs run in worker processes, the longest first, each on a core of this host that nobody else uses.
+    Results are saved within a second; a call after a crash does what is missing.
 
     Parameters
     ----------
+    names : collection of str, optional
+        Only these ABs.
+    part : str, optional
+        Under what name the progress is stored; default: the night, or the batch as a whole.
     workers : int, optional
-        Worker processes; by default as many as the host has slots and the jobs pay for.
+        Most worker processes; default: the host's slots, as far as the jobs pay for them.
     again : bool
         Do it for all ABs with products, e.g. after thresholds have changed.
     progress : callable
         Told after each AB.
+    should_stop : callable
+        Asked at least once a second.
 
     Raises
     ------
     UsageError
         If the batch was never opened.
     InfrastructureError
-        If database or disk are not there.
+        If database or disk are not there, or it was stopped; what had ended is saved.
     """
-    stream = configuration.release(release)
-    jobs, refused, unchanged = _jobs(database, configuration, release, key, night, again)
-    slots = min(configuration.host.slots, max(1, len(jobs) // _JOBS_PER_WORKER))
-    reds, problems, failures = [], 0, list(refused)
-    ended = run_all(
-        [job for _, job in jobs],
+    instrument = configuration.release(release).instrument
+    qc = configuration.qc(instrument)
+    with database.transaction() as session:
+        abs_, unchanged = to_do(session, configuration, release, key, night, names, again=again)
+        jobs = longest_first(expected(session, instrument, abs_))
+        job_of, refused = jobs_of(configuration, instrument, abs_)
+    jobs = [job for job in jobs if job.name in job_of]
+    run = _Run(database, configuration, (release, key, part or night or WHOLE), jobs, progress)
+    running = run_all(
+        [job_of[job.name].job for job in jobs],
         run_job,
-        workers=workers or slots,
-        timeout_s=configuration.qc(stream.instrument).timeout.total_seconds(),
-        prepare=(partial(load, stream.instrument, "qc"),),
+        workers=workers or workers_for(jobs, configuration.host.slots),
+        limits=Limits(qc.timeout.total_seconds(), qc.memory_gb),
+        prepare=(partial(load, instrument, "qc"),),
+        seat=partial(core_if_free, configuration, qc.memory_gb),
+        round_s=_UNSAVED_S,
     )
-    row_of = {job.ab.name: ab_id for ab_id, job in jobs}
-    for number, one in enumerate(ended, start=1):
-        result, name = _result(one), one.job.ab.name
-        with database.transaction() as session:
-            QcRepository(session).save([_record(row_of[name], one.job, result)])
-        problems += len(result.problems)
-        reds += [f"{name}: {score.parameter}" for score in result.scores if score.verdict is Verdict.RED]
-        if result.failure:
-            failures.append(f"{name}: QC failed: {result.failure}")
-        progress(QcProgress(number, len(jobs), len(failures), name))
+    try:
+        for ended in running:
+            for one in ended:
+                run.take(job_of[one.job.ab.name].ab_id, one)
+            run.save()
+            if should_stop():
+                raise InfrastructureError(f"QC of {release} {key}", f"stopped: {run.progress()}")
+    finally:
+        running.close()
+        run.save(everything=True)
+    failures = [*refused, *run.failures]
     if failures:
         with database.transaction() as session:
             BatchRepository(session).note_problems(release, key, failures)
-    measured = len(jobs) - (len(failures) - len(refused))
-    return QcReport(measured, unchanged, problems, tuple(reds), tuple(failures))
+    measured = len(jobs) - len(run.failures)
+    return QcReport(measured, unchanged, run.problems, tuple(run.reds), tuple(failures))
 
 
-def _jobs(
-    database: Database, configuration: Configuration, release: str, key: str, night: str | None, again: bool
-) -> tuple[list[tuple[int, QcJob]], list[str], int]:
-    """Return the jobs with the numbers of their AB rows, what cannot be a job, and how many need none."""
-    jobs: list[tuple[int, QcJob]] = []
-    refused, unchanged = [], 0
-    with database.transaction() as session:
-        rows = _rows(session, release, key, night)
-        done = {} if again else QcRepository(session).done(row.id for row in rows)
-        for row in rows:
-            products = tuple(Product(p.path, p.pro_catg, p.size_bytes, p.sha256) for p in row.products)
-            if row.id in done and _still_holds(*done[row.id], products):
-                unchanged += 1
-                continue
-            if row.task not in configuration.qc(row.instrument).tasks:
-                continue
-            try:
-                jobs.append((row.id, _job(configuration, row, products)))
-            except PhoenixError as error:
-                refused.append(f"{row.name}: {error}")
-    return jobs, refused, unchanged
+@dataclass
+class _Run:
+    """What has come of the jobs so far, and what of it is saved.
 
+    Parameters
+    ----------
+    name : tuple of str
+        Release, key, and part of the batch.
+    """
 
-def _rows(session: Session, release: str, key: str, night: str | None) -> list[AbRow]:
-    batch = BatchRepository(session).find(release, key)
-    query = select(AbRow).where(AbRow.batch_id == batch.id, AbRow.exclusion == "", AbRow.outcome.in_(_GOOD))
-    query = query.where(AbRow.night == night) if night else query
-    return list(session.scalars(query.order_by(AbRow.mjd_obs_mod, AbRow.name)))
+    database: Database
+    configuration: Configuration
+    name: tuple[str, str, str]
+    jobs: Sequence[Job]
+    tell: Callable[[QcProgress], None]
+    problems: int = 0
+    reds: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._expected_s = {job.name: job.seconds or 0.0 for job in self.jobs}
+        self._left_s = sum(self._expected_s.values())
+        self._all_s = self._left_s
+        self._done = 0
+        self._latest = ""
+        self._unsaved: list[QcRecord] = []
+        self._started_at = datetime.now(UTC)
+        self._started = self._saved = time.monotonic()
+        self._shown = float("-inf")
 
-def _still_holds(sha256: str, reports: Iterable[str], products: tuple[Product, ...]) -> bool:
-    """Whether a QC is of these products and its pictures are still there."""
-    return sha256 == products_sha256(products) and all(Path(path).is_file() for path in reports)
+    def take(self, ab_id: int, ended: Ended[QcJob, QcResult]) -> None:
+        """Take what became of a job."""
+        result, name = _result(ended), ended.job.ab.name
+        self._unsaved.append(_record(ab_id, ended.job, result))
+        self._done += 1
+        self._left_s -= self._expected_s[name]
+        self._latest = name
+        self.problems += len(result.problems)
+        self.reds += [f"{name}: {score.parameter}" for score in result.scores if score.verdict is Verdict.RED]
+        if result.failure:
+            self.failures.append(f"{name}: QC failed: {result.failure}")
+        self.tell(self.progress())
 
+    def progress(self, *, ended: bool = False) -> QcProgress:
+        """Return how far it is; the time left by the work that is left, for the long jobs are done first."""
+        now, worked_s = time.monotonic(), self._all_s - self._left_s
+        left_s = (now - self._started) * self._left_s / worked_s if worked_s > 0 else None
+        return QcProgress(
+            part=self.name[2],
+            done=self._done,
+            total=len(self.jobs),
+            failed=len(self.failures),
+            ab=self._latest,
+            eta_s=None if left_s is None else max(0.0, left_s),
+            started_at=self._started_at,
+            updated_at=datetime.now(UTC),
+            ended=ended,
+        )
 
-def _job(configuration: Configuration, row: AbRow, products: tuple[Product, ...]) -> QcJob:
-    qc = configuration.qc(row.instrument)
-    trees = AbTrees(configuration.folders)
-    ab = trees.load(row.release, Tree(row.tree), row.night, row.name, row.text_sha256).ab
-    return QcJob(
-        ab=ab,
-        products=products,
-        qc=qc.tasks[row.task],
-        threshold_version=qc.version,
-        words=words_of_rules(configuration.rules(row.instrument)),
-        report_folder=str(configuration.folders.report_of(ab)),
-    )
-
-
-def words_of_rules(rules: Rules) -> dict[str, tuple[str, ...]]:
-    """Return what each ``{word}`` of a product name can be: values of splits and of classification tags."""
-    words = {
-        name: list(dict.fromkeys(value for values in split.values.values() for value in values))
-        for name, split in rules.splits.items()
-    }
-    for classification in rules.classification:
-        for name, value in classification.tags.items():
-            if value not in words.setdefault(name, []):
-                words[name].append(value)
-    return {name: tuple(values) for name, values in words.items()}
+    def save(self, *, everything: bool = False) -> None:
+        """Save results when it is time: one transaction for all of a second, or for many ABs."""
+        if not self.jobs:  # what an earlier run told stands
+            return
+        now = time.monotonic()
+        due = now - self._saved >= _UNSAVED_S or len(self._unsaved) >= _UNSAVED_ABS
+        if self._unsaved and (due or everything):
+            with self.database.transaction() as session:
+                QcRepository(session).save(self._unsaved)
+            self._unsaved, self._saved = [], now
+        if everything or now - self._shown >= _PROGRESS_S:
+            release, key, _ = self.name
+            write_progress(self.configuration.folders, release, key, self.progress(ended=everything))
+            self._shown = now
 
 
 def _result(ended: Ended[QcJob, QcResult]) -> QcResult:
     if ended.failure is None and ended.result is not None:
         return ended.result
     reason, trace = (ended.failure.reason, ended.failure.trace) if ended.failure else ("no result", "")
-    return QcResult(problems=(QcProblem("QC job", reason, trace),), failure=reason)
+    return QcResult(problems=(QcProblem("QC job", reason, trace),), wall_s=ended.wall_s, failure=reason)
 
 
 def _record(ab_id: int, job: QcJob, result: QcResult) -> QcRecord:
-    ab: AssociationBlock = job.ab
+    ab = job.ab
     return QcRecord(ab_id, ab.instrument, ab.task, ab.mjd_obs, products_sha256(job.products), result)

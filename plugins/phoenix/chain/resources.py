@@ -12,7 +12,7 @@ from phoenix.config.hosts import Share, serving, streams
 from phoenix.config.instrument import MemoryModel, Recipe
 from phoenix.config.loader import Configuration
 from phoenix.errors import ConfigError, HeaderError
-from phoenix.execution.host_share import share_of_host
+from phoenix.execution.host_share import share_if_free, share_of_host
 from phoenix.execution.memory import estimate_gb
 from phoenix.execution.retry import RetryPolicy, had_all_memory
 from phoenix.execution.staging import Producer, Refusal, resolve
@@ -140,8 +140,19 @@ def room_on_host(
     """Hold memory and cores of this host for an AB, as soon as there is room."""
     share = Share.of(configuration.host)
     recipe = recipe_of(configuration, ab.instrument, ab.recipe)
-    file = configuration.root / "run" / f"recipes-{configuration.host_name}"
-    return share_of_host(file, share.taken(needs_gb, recipe.cpus), share.total_mb, should_stop)
+    return share_of_host(
+        _share_file(configuration), share.taken(needs_gb, recipe.cpus), share.total_mb, should_stop
+    )
+
+
+def core_if_free(configuration: Configuration, needs_gb: float) -> AbstractContextManager[object] | None:
+    """Hold a core of this host and some of its memory; None if there is no room now."""
+    share = Share.of(configuration.host)
+    return share_if_free(_share_file(configuration), share.taken(needs_gb), share.total_mb)
+
+
+def _share_file(configuration: Configuration) -> Path:
+    return configuration.root / "run" / f"recipes-{configuration.host_name}"
 
 
 def _rows(

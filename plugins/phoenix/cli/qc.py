@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phoenix.cli.context import get_configuration, get_database
 from phoenix.cli.output import Format, FormatOption, show
 from phoenix.errors import UsageError
+
+if TYPE_CHECKING:
+    from phoenix.store.qc_progress import QcProgress
 
 app = typer.Typer(no_args_is_help=True, help="QC: QC1 values, scores, reports, trends.")
 
@@ -30,17 +35,55 @@ def measure(
     again: Annotated[bool, typer.Option("--again", help="also what has its QC already")] = False,
 ) -> None:
     """Measure, score and draw what has products and no QC of them yet."""
-    from phoenix.chain.qc import QcProgress, qc_reports
+    from phoenix.chain.qc import qc_reports
 
-    def tell(progress: QcProgress) -> None:
-        failed = f", {progress.failed} failed" if progress.failed else ""
-        typer.echo(f"[{progress.done}/{progress.total}{failed}] {progress.ab}", err=True)
-
-    report = qc_reports(
-        get_database(), get_configuration(), release, key, night, workers=workers, again=again, progress=tell
-    )
+    with _bar() as tell:
+        report = qc_reports(
+            get_database(),
+            get_configuration(),
+            release,
+            key,
+            night,
+            workers=workers,
+            again=again,
+            progress=tell,
+        )
     typer.echo(str(report))
     raise typer.Exit(0 if report.clean else 1)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[QcProgress], None]]:
+    """Show a progress bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    words = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[ab]}", style="dim"))
+    with Progress(*words, console=Console(stderr=True)) as bar:
+        task = bar.add_task("QC", ab="", total=None)
+        yield lambda told: bar.update(
+            task, description=str(told), total=told.total, completed=told.done, ab=told.ab
+        )
+
+
+@app.command()
+def status(release: Release, key: Key, output: FormatOption = Format.TABLE) -> None:
+    """Tell how far the QC of a batch is; one line for each part: the batch, a night or a shard of it."""
+    from phoenix.store.qc_progress import in_words, read_progress
+
+    rows = [
+        {
+            "part": one.part,
+            "done": one.done,
+            "total": one.total,
+            "failed": one.failed,
+            "left": "" if one.ended or one.eta_s is None else in_words(one.eta_s),
+            "as of": f"{one.updated_at:%Y-%m-%d %H:%M:%S}",
+            "state": "ended" if one.ended else "running",
+        }
+        for one in read_progress(get_configuration().folders, release, key)
+    ]
+    show(rows, output, title=f"QC jobs of {release} {key}", empty="none yet: phoenix qc measure starts them")
 
 
 @app.command()

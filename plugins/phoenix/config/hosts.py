@@ -95,6 +95,11 @@ class Queue:
         shares = [Share.of(host) for host in self.hosts]
         return Share(min(share.total_mb for share in shares), max(share.core_mb for share in shares))
 
+    @property
+    def fewest_slots(self) -> int:
+        """Slots of the host that has the fewest: what fits there fits on any."""
+        return min(host.slots for host in self.hosts)
+
     def classes_of(self, recipe: Recipe) -> tuple[MemoryClass, ...]:
         """Return the classes ABs of a recipe can come into, at least one.
 

@@ -13,7 +13,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from phoenix.errors import InfrastructureError
@@ -41,11 +41,7 @@ def share_of_host(
     InfrastructureError
         If the waiting was given up, or the file cannot be locked.
     """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except OSError as error:
-        raise _no_lock(file, error) from error
+    handle = _open(file)
     try:
         while not _lock(file, handle, taken, total):
             if should_stop():
@@ -56,6 +52,28 @@ def share_of_host(
         yield
     finally:
         os.close(handle)
+
+
+def share_if_free(file: Path, taken: int, total: int) -> AbstractContextManager[object] | None:
+    """Take `taken` of the `total` units of a host, until its context is left; None if they are not free now.
+
+    Raises
+    ------
+    InfrastructureError
+        If the file cannot be locked.
+    """
+    with ExitStack() as held:
+        handle = _open(file)
+        held.callback(os.close, handle)
+        return held.pop_all() if _lock(file, handle, taken, total) else None
+
+
+def _open(file: Path) -> int:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError as error:
+        raise _no_lock(file, error) from error
 
 
 def _lock(file: Path, handle: int, taken: int, total: int) -> bool:

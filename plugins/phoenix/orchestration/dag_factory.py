@@ -11,9 +11,10 @@ from airflow.sdk import DAG, TaskGroup, TriggerRule, chain
 from phoenix.config.hosts import Queue, serving, streams
 from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
-from phoenix.config.release import Release
+from phoenix.config.release import QcMode, Release
 from phoenix.config.rules import Rules, Task
 from phoenix.orchestration import steps
+from phoenix.orchestration.qc_operator import QcConcentrationOperator
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
 from phoenix.orchestration.schedule import timetable
 
@@ -23,6 +24,8 @@ ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
 #: A failed preparation still stops what is mapped, for there is nothing to map over.
 AFTER_RECIPES = TriggerRule.ALL_DONE
 
+#: What the UI shows of a shard.
+SHARD_NAME = "{{ task.shard | length }} QC jobs"
 #: What the UI shows of a lot.
 LOT_NAME = "{{ task.lot[0] }}{% if task.lot[1:] %} and {{ task.lot | length - 1 }} more{% endif %}"
 
@@ -78,10 +81,7 @@ def _batch(instrument: Instrument, release: Release, rules: Rules, hosts: Queue)
     with TaskGroup("run_recipes") as run_recipes:
         _cascade(instrument, release, rules.tasks_for(release), hosts)
     with TaskGroup("qc_reports") as qc_reports:
-        reporting = steps.report_quality.override(
-            trigger_rule=AFTER_RECIPES, **_place(hosts, hosts.share.core_mb)
-        )
-        reporting.partial(release=name).expand(night=nights)
+        _quality(release, nights, hosts)
     with TaskGroup("convert_idps") as convert_idps:
         steps.convert.override(trigger_rule=AFTER_RECIPES).partial(release=name).expand(night=nights)
     with TaskGroup("ingest") as ingest:
@@ -122,6 +122,23 @@ def _cascade(instrument: Instrument, release: Release, tasks: Iterable[Task], ho
             if before is not None:
                 chain(before, planned if late else recipes)
             before = recipes
+
+
+def _quality(release: Release, nights: Any, hosts: Queue) -> None:
+    """One instance per night on one core each; or, concentrated, one per host on all its cores."""
+    if release.qc is QcMode.NIGHTLY:
+        nightly = _place(hosts, hosts.share.core_mb)
+        reporting = steps.report_quality.override(trigger_rule=AFTER_RECIPES, **nightly)
+        reporting.partial(release=release.release).expand(night=nights)
+        return
+    planned = steps.plan_qc.override(trigger_rule=AFTER_RECIPES)(release.release, nights)
+    QcConcentrationOperator.partial(
+        task_id="concentrate_qc",
+        release=release.release,
+        map_index_template=SHARD_NAME,
+        doc_md="QC jobs of all nights together, the longest first, one instance per host.",
+        **_place(hosts, hosts.share.taken(0, hosts.fewest_slots)),
+    ).expand(shard=planned)
 
 
 def _place(hosts: Queue, taken_mb: int) -> dict[str, Any]:

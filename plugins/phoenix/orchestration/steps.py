@@ -92,6 +92,23 @@ def report_quality(release: str, night: str) -> None:
     log.info("%s", qc_reports(batch.database, batch.configuration, release, batch.key, night, workers=1))
 
 
+@task
+@reported
+def plan_qc(release: str, nights: list[str] | None) -> list[list[str]]:
+    """List the ABs of the batch that have no QC of their products, split over the hosts of the release.
+
+    ``nights`` is what the preparation found; None tells that it failed.
+    """
+    from phoenix.chain.qc import qc_shards
+
+    if nights is None:
+        raise AirflowFailException("the preparation failed: see the tasks of create_abs")
+    batch = running_batch(release)
+    shards = qc_shards(batch.database, batch.configuration, release, batch.key)
+    log.info("%d QC jobs in %d shards", sum(map(len, shards)), len(shards))
+    return shards
+
+
 @task(map_index_template=NIGHT_NAME)
 @reported
 def convert(release: str, night: str) -> None:

@@ -68,7 +68,7 @@ def run_job(job: QcJob) -> QcResult:
         measured, problems = measure_all(source, job.qc.parameters)
         scores = score_all(measured, job.ab.setting, job.threshold_version)
         result = QcResult(tuple(one.qc1 for one in measured), scores, (), problems)
-        result = _draw(job, source, scorecard(measured, scores, problems), result)
+        result = _draw(job, source, scorecard(measured, scores, problems, job.qc.parameters), result)
     return replace(result, wall_s=time.monotonic() - started)
 
 
@@ -80,6 +80,7 @@ def _draw(job: QcJob, source: Source, card: Scorecard, result: QcResult) -> QcRe
 
     if job.qc.report is None:
         return result
+    _clear_leftovers(Path(job.report_folder))
     reports: list[tuple[str, str]] = []
     problems: list[QcProblem] = []
     try:
@@ -87,8 +88,14 @@ def _draw(job: QcJob, source: Source, card: Scorecard, result: QcResult) -> QcRe
             path = Path(job.report_folder) / f"{job.ab.stem}_{kind}.png"
             write_atomically(path, png(picture.figure()))
             reports.append((kind, str(path)))
-    except InfrastructureError:
+    except (InfrastructureError, MemoryError):
         raise
     except Exception as error:
         problems.append(problem_of(f"report {job.qc.report}", error))
     return replace(result, reports=tuple(reports), problems=(*result.problems, *problems))
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what a killed worker had begun to write; the folder is of this AB alone."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import resource
 import signal
 import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from phoenix.qc.pool import Failure, Ready
+from phoenix.qc.pool import Failure, OutOfMemory, Ready
+
+_PR_SET_PDEATHSIG = 1
+_BYTES_PER_GB = 1024**3
 
 
 def serve(connection: Connection) -> None:
@@ -16,8 +22,9 @@ def serve(connection: Connection) -> None:
     # Ctrl-C is for the caller, who then dismisses us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        run, prepare = connection.recv()
-        for call in prepare:
+        start = connection.recv()
+        _limit_memory(start.memory_gb)
+        for call in start.prepare:
             call()
     except EOFError:
         return
@@ -30,11 +37,34 @@ def serve(connection: Connection) -> None:
             _send(connection, answer)
             job = connection.recv()
             try:
-                answer = run(job)
+                answer = start.run(job)
+            except MemoryError as error:
+                _limit_memory(None)
+                _send(connection, OutOfMemory(_failure(error).trace))
+                return  # what the job left behind goes with the process
             except Exception as error:
                 answer = _failure(error)
     except (EOFError, ConnectionError):
         return
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone, however that ends, even in a long job."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it was faster
+        sys.exit(1)
+
+
+def _limit_memory(memory_gb: float | None) -> None:
+    """Set what this process may allocate, or lift the limit.
+
+    Data and not address space: libraries reserve a lot of that without ever using it.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = hard if memory_gb is None else int(memory_gb * _BYTES_PER_GB)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _send(connection: Connection, answer: Any) -> None:
@@ -52,4 +82,5 @@ def _failure(error: Exception) -> Failure:
 
 
 if __name__ == "__main__":
+    die_with(int(sys.argv[2]))
     serve(Connection(int(sys.argv[1])))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from phoenix.model.product import Product
 from phoenix.model.score import Qc1Value, QcProblem, QcResult, Score, Verdict
-from phoenix.store.tables import AbRow, BatchRow, Qc1Row, QcRunRow, ReportRow, ScoreRow
+from phoenix.store.tables import AbRow, BatchRow, ProductRow, Qc1Row, QcRunRow, ReportRow, ScoreRow
 
 _TABLES = (Qc1Row, ScoreRow, ReportRow, QcRunRow)
 
@@ -88,6 +88,8 @@ class QcRepository:
     def save(self, records: Sequence[QcRecord]) -> None:
         """Write the QC of ABs in place of what was there of them; one statement for each table."""
         ids = [record.ab_id for record in records]
+        # A process nobody hears any more and its successor save one after the other.
+        self._session.execute(select(AbRow.id).where(AbRow.id.in_(ids)).order_by(AbRow.id).with_for_update())
         for table in _TABLES:
             self._session.execute(delete(table).where(table.ab_id.in_(ids)))
         self._insert(QcRunRow, [_run(record) for record in records])
@@ -159,6 +161,24 @@ class QcRepository:
             )
         )
         return {ab_id: (sha256, tuple(reports.get(ab_id, ()))) for ab_id, sha256 in runs}
+
+    def seconds_per_mb(self, instrument: str) -> dict[str, float]:
+        """Return how long QC took for each MB of products, of all releases, by task; medians."""
+        sizes_mb = (
+            select(ProductRow.ab_id, (func.sum(ProductRow.size_bytes) / 1e6).label("mb"))
+            .group_by(ProductRow.ab_id)
+            .having(func.sum(ProductRow.size_bytes) > 0)
+            .subquery()
+        )
+        rate = func.percentile_cont(0.5).within_group(QcRunRow.wall_s / sizes_mb.c.mb)
+        rows = self._session.execute(
+            select(AbRow.task, rate)
+            .join(QcRunRow, QcRunRow.ab_id == AbRow.id)
+            .join(sizes_mb, sizes_mb.c.ab_id == AbRow.id)
+            .where(AbRow.instrument == instrument, QcRunRow.failure == "")
+            .group_by(AbRow.task)
+        )
+        return {task: float(median) for task, median in rows}
 
     def scores_of_batch(self, release: str, key: str, night: str | None = None) -> list[AbScores]:
         """Return how the ABs of a batch score, by match time; ABs without QC are left out."""

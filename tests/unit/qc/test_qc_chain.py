@@ -10,9 +10,10 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 import phoenix.cli.qc as cli
-from phoenix.chain.qc import QcProgress, qc_reports, words_of_rules
+from phoenix.chain.qc import qc_reports, qc_shards
+from phoenix.chain.qc_jobs import words_of_rules
 from phoenix.config.loader import Configuration
-from phoenix.errors import UsageError
+from phoenix.errors import InfrastructureError, UsageError
 from phoenix.model.ab import AssociationBlock, Tree
 from phoenix.model.batch import BatchKey, BatchKind
 from phoenix.model.outcome import Attempt, Outcome
@@ -22,7 +23,8 @@ from phoenix.store.attempts import AttemptRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.qc import QcRepository
-from phoenix.store.tables import BatchRow
+from phoenix.store.qc_progress import QcProgress, read_progress
+from phoenix.store.tables import AbRow, BatchRow, QcRunRow
 from qc_products import WRITERS, ProductFolder, ab_of
 
 RELEASE, KEY, NIGHT = "UVES_R3", "2019-03", "2019-03-03"
@@ -84,6 +86,68 @@ def test_a_second_call_does_only_what_is_missing(
     publish(database, configuration, ab_of("bias"), other)
     third = qc_reports(database, configuration, RELEASE, KEY)
     assert (third.measured, third.unchanged) == (1, 1)
+
+
+def test_the_progress_is_kept_for_pages_and_forgotten_by_a_new_plan(
+    database: Database, configuration: Configuration, folders: dict[str, ProductFolder]
+) -> None:
+    bias, wavelength = ab_of("bias").name, ab_of("wavelength").name
+    assert list(map(sorted, qc_shards(database, configuration, RELEASE, KEY))) == [sorted([bias, wavelength])]
+    qc_reports(database, configuration, RELEASE, KEY, names=[bias], part="shard_1")
+    (one,) = read_progress(configuration.folders, RELEASE, KEY)
+    assert (one.part, one.done, one.total, one.failed, one.ab, one.ended) == ("shard_1", 1, 1, 0, bias, True)
+    assert str(one) == "1 of 1 QC jobs done"
+    qc_reports(database, configuration, RELEASE, KEY, NIGHT)
+    assert [(one.part, one.total) for one in read_progress(configuration.folders, RELEASE, KEY)] == [
+        (NIGHT, 1),
+        ("shard_1", 1),
+    ]
+    assert qc_shards(database, configuration, RELEASE, KEY) == []
+    assert read_progress(configuration.folders, RELEASE, KEY) == []
+
+
+def test_a_stop_keeps_what_had_ended(
+    database: Database, configuration: Configuration, folders: dict[str, ProductFolder]
+) -> None:
+    seen: list[QcProgress] = []
+    with pytest.raises(InfrastructureError, match="1 of 2 QC jobs done"):
+        qc_reports(
+            database,
+            configuration,
+            RELEASE,
+            KEY,
+            workers=1,
+            progress=seen.append,
+            should_stop=lambda: bool(seen),
+        )
+    rest = qc_reports(database, configuration, RELEASE, KEY)
+    assert (rest.measured, rest.unchanged) == (1, 1)
+
+
+def test_jobs_that_took_long_before_are_the_first(
+    database: Database, configuration: Configuration, folders: dict[str, ProductFolder]
+) -> None:
+    qc_reports(database, configuration, RELEASE, KEY)
+    order: list[list[str]] = []
+    for slow in ("bias", "wavelength"):
+        with database.transaction() as session:
+            for row in session.scalars(select(QcRunRow)):
+                ab = session.get_one(AbRow, row.ab_id)
+                row.wall_s = 1000.0 if ab.task == slow else 0.001
+        seen: list[QcProgress] = []
+        qc_reports(database, configuration, RELEASE, KEY, workers=1, again=True, progress=seen.append)
+        order.append([one.ab for one in seen])
+    assert order[0] == order[1][::-1] == [ab_of("bias").name, ab_of("wavelength").name]
+
+
+def test_a_killed_worker_leaves_no_half_picture(
+    database: Database, configuration: Configuration, folders: dict[str, ProductFolder]
+) -> None:
+    folder = configuration.folders.report_of(ab_of("bias"))
+    folder.mkdir(parents=True)
+    (folder / ".bias.png.0123.tmp").write_bytes(b"half a pict")
+    qc_reports(database, configuration, RELEASE, KEY)
+    assert [path.suffix for path in folder.iterdir()] == [".png"]
 
 
 def test_a_lost_picture_is_made_again(
@@ -154,6 +218,10 @@ def test_commands_measure_score_report_and_trend(
     measured = command.invoke(cli.app, ["measure", RELEASE, KEY])
     assert measured.exit_code == 0
     assert "2 ABs measured" in measured.stdout
+
+    status = command.invoke(cli.app, ["status", RELEASE, KEY, "--format", "json"])
+    (row,) = json.loads(status.stdout)
+    assert (row["part"], row["done"], row["total"], row["state"]) == ("batch", 2, 2, "ended")
 
     scores = command.invoke(cli.app, ["score", RELEASE, KEY, "--format", "json"])
     assert scores.exit_code == 0

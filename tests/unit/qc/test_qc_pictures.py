@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from phoenix.chain.qc import words_of_rules
+from phoenix.chain.qc_jobs import words_of_rules
 from phoenix.config.loader import Configuration
 from phoenix.instruments import load
 from phoenix.model.score import Verdict
