@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,14 @@ class Provenance:
     calibrations: tuple[tuple[str, str], ...] = ()
 
 
+class LeftOutError(IdpError):
+    """The release wants no IDP of this AB; nothing failed."""
+
+
+def _no_bits(_item: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class ConversionJob:
     """One AB with everything its IDPs are made of.
@@ -56,6 +64,14 @@ class ConversionJob:
         Empty folder the files are written to.
     converted_at
         Moment of the conversion, UTC; becomes DATE.
+    singles
+        Of a stack: the exposures in it, in order of time, each with its own products, raw frames, QC report
+        pictures, scores and text.
+    score_bits
+        Gives the score bits of a product, by the item it is (for GIRAFFE the FPS with three digits, empty
+        for a whole exposure); empty where the instrument has none.
+    pgis
+        Configuration of the release's PGIs by name.
     """
 
     ab: AssociationBlock
@@ -68,6 +84,9 @@ class ConversionJob:
     reports: Sequence[Path] = ()
     readme: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    singles: Sequence[ConversionJob] = ()
+    score_bits: Callable[[str], str] = _no_bits
+    pgis: Mapping[str, Any] = field(default_factory=dict)
 
     def product(self, pro_catg: str) -> Product:
         """Return the product of that PRO.CATG; ``IdpError`` if the recipe wrote none."""
@@ -80,6 +99,11 @@ class ConversionJob:
                 "run the recipe again and read its log",
             )
         return found
+
+    def all_of(self, pro_catg: str) -> list[Product]:
+        """Return the products of that PRO.CATG, in order of their paths."""
+        found = (product for product in self.products if product.pro_catg == pro_catg)
+        return sorted(found, key=lambda product: product.path)
 
     def find(self, pro_catg: str) -> Product | None:
         """Return the product of that PRO.CATG, or None."""

@@ -26,6 +26,8 @@ class Observation:
         Sum of the exposure times of aligned exposures, s; equals TEXPTIME then.
     sources
         ARCFILE names of the raw science frames.
+    texptime_s
+        Sum of all exposure times, s, where EXPTIME is another: exposures that do not cover the same field.
     """
 
     origin: str
@@ -44,6 +46,7 @@ class Observation:
     obstech: str
     procsoft: str
     sources: tuple[str, ...]
+    texptime_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,37 @@ def on_grid(observation: Observation) -> Observation:
     return replace(observation, mjd_obs=round(observation.mjd_obs, 8), mjd_end=round(observation.mjd_end, 8))
 
 
+def combined(observations: Sequence[Observation]) -> Observation:
+    """Return the observation a stack of exposures of one target is: aligned exposures are added up."""
+    ordered = sorted(observations, key=lambda one: one.mjd_obs)
+    return replace(
+        ordered[0],
+        mjd_end=max(one.mjd_end for one in ordered),
+        exptime_s=sum(one.exptime_s for one in ordered),
+        ob_ids=tuple(dict.fromkeys(ob for one in ordered for ob in one.ob_ids)),
+        sources=tuple(dict.fromkeys(name for one in ordered for name in one.sources)),
+    )
+
+
 def primary_cards(
     observation: Observation,
     calibration: Calibration,
     ancillaries: Sequence[Ancillary],
     converted_at: datetime,
+    category: str = "SCIENCE.SPECTRUM",
 ) -> list[str]:
-    """Return the SDP cards of the primary header of a spectrum."""
+    """Return the SDP cards of the primary header of a spectrum.
+
+    Parameters
+    ----------
+    category : str
+        ``ANCILLARY.SPECTRUM`` for an exposure that goes with a stack; it may have no ancillary files itself.
+    """
     return [
-        *_observation_cards(observation, converted_at),
+        format_card("PRODCATG", category, "data product category"),
+        *observation_cards(observation, converted_at),
         *_spectrum_cards(calibration),
-        *_association(ancillaries),
+        *association_cards(ancillaries),
     ]
 
 
@@ -127,7 +150,7 @@ def extension_cards(
         ("OBJECT", observation.target, "target designation"),
         ("RA", observation.ra_deg, "[deg] target, J2000"),
         ("DEC", observation.dec_deg, "[deg] target, J2000"),
-        ("APERTURE", round(calibration.aperture_arcsec / 3600, 9), "[deg] slit width"),
+        ("APERTURE", round(calibration.aperture_arcsec / 3600, 9), "[deg] slit width or fibre diameter"),
         (
             "TELAPSE",
             round((observation.mjd_end - observation.mjd_obs) * SECONDS_PER_DAY, 3),
@@ -140,9 +163,9 @@ def extension_cards(
     )
 
 
-def _observation_cards(observation: Observation, converted_at: datetime) -> list[str]:
+def observation_cards(observation: Observation, converted_at: datetime) -> list[str]:
+    """Return the cards every science product has, without PRODCATG."""
     cards: list[tuple[str, Value | Fixed | None, str]] = [
-        ("PRODCATG", "SCIENCE.SPECTRUM", "data product category"),
         ("ORIGIN", observation.origin, "observatory"),
         ("TELESCOP", observation.telescope, "telescope"),
         ("INSTRUME", observation.instrument, "instrument"),
@@ -153,7 +176,7 @@ def _observation_cards(observation: Observation, converted_at: datetime) -> list
         ("EQUINOX", observation.equinox, "equinox of the coordinates"),
         ("TIMESYS", "UTC", "time system"),
         ("EXPTIME", observation.exptime_s, "[s] exposure time per pixel"),
-        ("TEXPTIME", observation.exptime_s, "[s] sum of all exposures"),
+        ("TEXPTIME", observation.texptime_s or observation.exptime_s, "[s] sum of all exposures"),
         ("MJD-OBS", Fixed(observation.mjd_obs, 8), "[d] start of first exposure, UTC"),
         ("MJD-END", Fixed(observation.mjd_end, 8), "[d] end of last exposure, UTC"),
         ("DATE", converted_at.strftime("%Y-%m-%dT%H:%M:%S"), "date this file was written, UTC"),
@@ -192,14 +215,14 @@ def _spectrum_cards(calibration: Calibration) -> list[str]:
         ("LAMRMS", rms, "[nm] RMS of the wavelength solution"),
         ("LAMNLIN", lines, "lines of the wavelength solution"),
         ("SNR", calibration.snr, "median S/N per bin, QUAL = 0"),
-        ("RA_ERR", half_slit_deg, "[deg] half the slit width"),
-        ("DEC_ERR", half_slit_deg, "[deg] half the slit width"),
+        ("RA_ERR", half_slit_deg, "[deg] half of APERTURE"),
+        ("DEC_ERR", half_slit_deg, "[deg] half of APERTURE"),
         ("GAIN", calibration.gain_e_adu, "[e/ADU] conversion factor"),
         ("DETRON", calibration.ron_e, "[e] readout noise"),
     )
 
 
-def _association(ancillaries: Sequence[Ancillary]) -> list[str]:
+def association_cards(ancillaries: Sequence[Ancillary]) -> list[str]:
     """Cards with the same index for name, category and checksum of one file, as the archive reads them."""
     cards = []
     for number, ancillary in enumerate(ancillaries, start=1):

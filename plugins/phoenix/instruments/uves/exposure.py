@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from phoenix.errors import IdpError
 from phoenix.idp.fitsfile import Hdu
+from phoenix.idp.raw_header import required_integer, required_number, required_text, to_iso
 from phoenix.idp.sdp import SECONDS_PER_DAY, Observation, on_grid
 
 #: Grating and slit of each arm.
 _GRATING = {"BLUE": "GRAT1", "RED": "GRAT2"}
 _SLIT = {"BLUE": "SLIT2", "RED": "SLIT3"}
 _DICHROIC = {"DICHR#1": "d1", "DICHR#2": "d2"}
-_MJD_EPOCH = datetime(1858, 11, 17)  # noqa: DTZ001 (only formatted, always UTC)
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,10 @@ class UvesExposure:
         return round(from_sexagesimal(alpha) * 15, 6), round(from_sexagesimal(delta), 6)
 
     def _number(self, keyword: str) -> float:
-        return _number(self.raw, keyword, self.name)
+        return required_number(self.raw, keyword, self.name)
 
     def _text(self, keyword: str) -> str:
-        return _text(self.raw, keyword, self.name)
+        return required_text(self.raw, keyword, self.name)
 
 
 def read_exposure(raw: Hdu, name: str, slicer_width_arcsec: Mapping[str, float]) -> UvesExposure:
@@ -100,13 +99,13 @@ def read_exposure(raw: Hdu, name: str, slicer_width_arcsec: Mapping[str, float])
     IdpError
         If a keyword is missing or has no sense.
     """
-    arm = _text(raw, "INS.PATH", name)
+    arm = required_text(raw, "INS.PATH", name)
     if arm not in _GRATING:
         raise IdpError(f"{name}, ESO INS PATH", f"is {arm!r}", "BLUE or RED")
     mode = _DICHROIC.get(raw.text("INS.MODE"), "")
-    wavelength_nm = _number(raw, f"INS.{_GRATING[arm]}.WLEN", name)
+    wavelength_nm = required_number(raw, f"INS.{_GRATING[arm]}.WLEN", name)
     slicer = slicer_width_arcsec.get(raw.text("INS.SLIT1.NAME"))
-    slit_arcsec = slicer if slicer is not None else _number(raw, f"INS.{_SLIT[arm]}.WID", name)
+    slit_arcsec = slicer if slicer is not None else required_number(raw, f"INS.{_SLIT[arm]}.WID", name)
     if not 0 < slit_arcsec < 100:
         raise IdpError(f"{name}, ESO INS {_SLIT[arm]} WID", f"is {slit_arcsec}", "a slit width in arcsec")
     return UvesExposure(
@@ -115,18 +114,12 @@ def read_exposure(raw: Hdu, name: str, slicer_width_arcsec: Mapping[str, float])
         arcfile=raw.text("ARCFILE") or name,
         arm=arm,
         setting=f"{arm}{wavelength_nm:.0f}{mode}",
-        binning=f"{_integer(raw, 'DET.WIN1.BINX', name)}x{_integer(raw, 'DET.WIN1.BINY', name)}",
+        binning="x".join(str(required_integer(raw, f"DET.WIN1.BIN{axis}", name)) for axis in "XY"),
         slit_arcsec=slit_arcsec,
-        disperser=_text(raw, f"INS.{_GRATING[arm]}.NAME", name),
-        ob_id=_integer(raw, "OBS.ID", name),
-        start=to_iso(_number(raw, "MJD-OBS", name)),
+        disperser=required_text(raw, f"INS.{_GRATING[arm]}.NAME", name),
+        ob_id=required_integer(raw, "OBS.ID", name),
+        start=to_iso(required_number(raw, "MJD-OBS", name)),
     )
-
-
-def to_iso(mjd: float) -> str:
-    """Return an MJD as ISO text to the millisecond."""
-    moment = _MJD_EPOCH + timedelta(milliseconds=round(mjd * SECONDS_PER_DAY * 1000))
-    return moment.isoformat(timespec="milliseconds")
 
 
 def from_sexagesimal(value: float) -> float:
@@ -134,24 +127,3 @@ def from_sexagesimal(value: float) -> float:
     whole, seconds = divmod(abs(value), 100.0)
     degrees, minutes = divmod(whole, 100.0)
     return (-1.0 if value < 0 else 1.0) * (degrees + minutes / 60 + seconds / 3600)
-
-
-def _number(raw: Hdu, keyword: str, name: str) -> float:
-    value = raw.number(keyword)
-    if value is None:
-        raise IdpError(f"{name}, {keyword}", "is missing or not a number", "a number in the raw header")
-    return value
-
-
-def _integer(raw: Hdu, keyword: str, name: str) -> int:
-    value = _number(raw, keyword, name)
-    if value != int(value) or value < 0:
-        raise IdpError(f"{name}, {keyword}", f"is {value}", "a whole number")
-    return int(value)
-
-
-def _text(raw: Hdu, keyword: str, name: str) -> str:
-    value = raw.text(keyword)
-    if not value:
-        raise IdpError(f"{name}, {keyword}", "is missing or empty", "text in the raw header")
-    return value

@@ -101,7 +101,14 @@ def flux_scale(hdu: Hdu, subject: str) -> float:
     return _FLUX_SCALES[unit]
 
 
-def chip_spectrum(chip: str, red: Hdu, errorbar: Hdu, sky: Hdu | None, fluxcal: Hdu | None) -> ChipSpectrum:
+def chip_spectrum(
+    chip: str,
+    red: Hdu,
+    errorbar: Hdu,
+    sky: Hdu | None,
+    fluxcal: Hdu | None,
+    flux_error: Floats | None = None,
+) -> ChipSpectrum:
     """Return the trimmed spectrum of a chip.
 
     Parameters
@@ -112,6 +119,8 @@ def chip_spectrum(chip: str, red: Hdu, errorbar: Hdu, sky: Hdu | None, fluxcal: 
         Products RED and ERRORBAR, ADU.
     sky, fluxcal : Hdu, optional
         Products MERGED_SKY (zero when absent) and FLUXCAL.
+    flux_error : ndarray, shape (n,), optional
+        Standard deviation of FLUXCAL in 1e-16 erg/cm2/s/Angstrom, where ``calibrated_error`` does not hold.
 
     Raises
     ------
@@ -129,7 +138,7 @@ def chip_spectrum(chip: str, red: Hdu, errorbar: Hdu, sky: Hdu | None, fluxcal: 
         error=error,
         sky=np.zeros_like(reduced) if sky is None else _vector(sky),
         flux=None if fluxcal is None else _vector(fluxcal) * flux_scale(fluxcal, f"FLUXCAL of {chip}"),
-        flux_error=None,
+        flux_error=flux_error,
         quality=np.where(_without_data(reduced, error), NO_DATA, 0).astype(np.int32),
     )
     return _with_flux(_trimmed(spectrum, chip))
@@ -215,7 +224,9 @@ def _with_flux(spectrum: ChipSpectrum) -> ChipSpectrum:
     inside = np.zeros(spectrum.flux.size, dtype=bool)
     if calibrated.size:
         inside[calibrated[0] : calibrated[-1] + 1] = True
-    error = calibrated_error(spectrum.flux, spectrum.reduced, spectrum.error)
+    error = spectrum.flux_error
+    if error is None:
+        error = calibrated_error(spectrum.flux, spectrum.reduced, spectrum.error)
     usable = inside & (spectrum.quality == 0)
     return ChipSpectrum(
         spectrum.wave,
