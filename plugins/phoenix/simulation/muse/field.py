@@ -1,4 +1,4 @@
-"""Simulated fields: stars and a galaxy with one emission line, in closed form, so that truth can be computed."""
+"""Simulated fields: stars and a galaxy with one emission line, in closed form."""
 
 from __future__ import annotations
 

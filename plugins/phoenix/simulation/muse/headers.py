@@ -1,4 +1,4 @@
-"""Headers of simulated MUSE files: the groups all instruments share, INS and DET, and those of pixel tables."""
+"""Headers of simulated MUSE files: what all instruments share, INS, DET, and the cards of pixel tables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from phoenix.simulation.cards import (
 )
 from phoenix.simulation.fitsfile import Card
 from phoenix.simulation.muse.month import Aim, MuseSetup
-from phoenix.simulation.muse.settings import INSTRUMENT, MODE, READOUT, TELESCOPE, UNIT_TELESCOPE
+from phoenix.simulation.muse.settings import (
+    INSTRUMENT,
+    MODE,
+    READOUT,
+    SEEING_FWHM_ARCSEC,
+    SEEING_RMS_ARCSEC,
+    TELESCOPE,
+    UNIT_TELESCOPE,
+)
 from phoenix.simulation.schedule import Exposure
 from phoenix.simulation.stamps import arcfile
 
-TEMPLATE_ID = "MUSE_wfm-noao_obs_genericoffset"
+TEMPLATE_ID = "MUSE_wfm_obs_genericoffset"
 PIXEL_TABLE = "PIXTABLE_OBJECT"
 STANDS_FOR = "PHX SIMULATED AS"
 
@@ -73,7 +81,7 @@ def pixel_table_cards(exposure: Exposure[MuseSetup]) -> list[Card]:
 
 
 def instrument_cards(posang_deg: float) -> list[Card]:
-    """INS and DET group."""
+    """INS group, the seeing, and the DET group."""
     return [
         ("ESO INS DID", "ESO-VLT-DIC.MUSE_ICS", "Data dictionary"),
         ("ESO INS ID", "MUSE", "Instrument ID"),
@@ -82,6 +90,13 @@ def instrument_cards(posang_deg: float) -> list[Card]:
         ("ESO INS DROT POSANG", posang_deg, "[deg] Position angle"),
         ("ESO INS TEMP7 VAL", 12.0, "[C] Ambient temperature"),
         ("ESO INS TEMP11 VAL", 12.0, "[C] Temperature of the left wall"),
+        # Seeing as telescope and slow guiding saw it; the recipes weight and describe cubes by it.
+        ("ESO TEL IA FWHM", SEEING_FWHM_ARCSEC, "[arcsec] Delivered seeing"),
+        ("ESO TEL IA FWHMLIN", SEEING_FWHM_ARCSEC, "[arcsec] Same, linear fit"),
+        ("ESO OCS SGS AG FWHMX AVG", SEEING_FWHM_ARCSEC, "[arcsec] FWHM in X, average"),
+        ("ESO OCS SGS AG FWHMX RMS", SEEING_RMS_ARCSEC, "[arcsec] FWHM in X, RMS"),
+        ("ESO OCS SGS AG FWHMY AVG", SEEING_FWHM_ARCSEC, "[arcsec] FWHM in Y, average"),
+        ("ESO OCS SGS AG FWHMY RMS", SEEING_RMS_ARCSEC, "[arcsec] FWHM in Y, RMS"),
         ("ESO DET BINX", 1, "Binning factor along X"),
         ("ESO DET BINY", 1, "Binning factor along Y"),
         ("ESO DET READ CURID", 1, "Used readout mode id"),

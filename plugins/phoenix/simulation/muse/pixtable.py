@@ -1,7 +1,7 @@
 """Pixel tables as muse_scibasic writes them: a row for each pixel of the detectors, one image per column.
 
-Format as the pipeline's sources define it (muse 2.8): xpos, ypos in pixels of 0.2 arcsec, wavelength in air in
-the frame of the observatory, counts, their variance, bad pixel mask, and the detector pixel they come from.
+Format as the pipeline's sources define it (muse 2.8): xpos, ypos in pixels of 0.2 arcsec, wavelength in air
+as seen from the observatory, counts, their variance, bad pixel mask, and the detector pixel they come from.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def pixel_table(exposure: Exposure[MuseSetup], size: FrameSize, seed: int) -> li
 def _positions(size: FrameSize) -> tuple[Floats, Floats, Floats]:
     """Return x, y and wavelength of the pixels, each to be broadcast to (side, side, planes).
 
-    As on the real slicer, rows of a field are shifted against each other in x and in wavelength. The shifts are
-    odd about the centre: the recipe takes the middle of the limits for the centre of the field.
+    As on the real slicer, rows of a field are shifted against each other in x and in wavelength. The shifts
+    are odd about the centre: the recipe takes the middle of the limits for the centre of the field.
     """
     centred = np.arange(size.side) - (size.side - 1) / 2
     wiggle = np.sin(2 * np.pi * 7 * centred / size.side)

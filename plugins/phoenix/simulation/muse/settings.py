@@ -15,10 +15,10 @@ READOUT = "SCI1.0"
 
 SPAXEL_ARCSEC = 0.2
 STEP_A = 1.25
-#: Scipost corrects atmospheric dispersion relative to this wavelength. The range lies around it and is narrow,
-#: so that the correction stays below 0.01 arcsec: dispersion is not simulated.
+#: Scipost corrects atmospheric dispersion relative to this wavelength. The range around it is narrow, so that
+#: the correction stays below 0.01 arcsec: dispersion is not simulated.
 CENTRE_A = 7000.0
-SEEING_FWHM_ARCSEC = 0.8
+SEEING_FWHM_ARCSEC, SEEING_RMS_ARCSEC = 0.8, 0.05
 
 READ_NOISE = 3.0
 SKY_PER_S_A = 0.05  # counts per spaxel

@@ -1,4 +1,4 @@
-"""Calibration tables the flux calibration needs, in the formats the pipeline's loaders accept."""
+"""Calibrations of flux and astrometry, in the formats the pipeline's loaders accept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from astropy.io import fits
 
 from phoenix.simulation.atmosphere import extinction_mag
-from phoenix.simulation.fitsfile import header
+from phoenix.simulation.fitsfile import Card, header
 from phoenix.simulation.muse.headers import table_cards
-from phoenix.simulation.muse.settings import response_mag
+from phoenix.simulation.muse.settings import SPAXEL_ARCSEC, response_mag
 
 #: The tables hold from long before any simulated night.
 VALID_FROM, VALID_FROM_MJD = "2014-01-01T00:00:00", 56658.0
@@ -35,6 +35,30 @@ def static_files() -> Iterator[tuple[str, list[fits.PrimaryHDU]]]:
         ]
     )
     yield "STD_RESPONSE_WFM-NOAO-N.fits", [_primary("STD_RESPONSE"), response]
+    yield "ASTROMETRY_WCS_WFM-NOAO-N.fits", [_astrometry()]
+
+
+def _astrometry() -> fits.PrimaryHDU:
+    """Return a header-only file: spaxels of 0.2 arcsec, neither turned nor sheared against each other."""
+    primary = _primary("ASTROMETRY_WCS")
+    step_deg = SPAXEL_ARCSEC / 3600.0
+    cards: list[Card] = [
+        ("WCSAXES", 2, "Number of axes"),
+        ("CTYPE1", "RA---TAN", "Gnomonic projection"),
+        ("CTYPE2", "DEC--TAN", "Gnomonic projection"),
+        ("CUNIT1", "deg", "Unit of axis 1"),
+        ("CUNIT2", "deg", "Unit of axis 2"),
+        ("CRVAL1", 0.0, "[deg] Relative to the field's centre"),
+        ("CRVAL2", 0.0, "[deg] Relative to the field's centre"),
+        ("CRPIX1", 0.0, "Relative to the field's centre"),
+        ("CRPIX2", 0.0, "Relative to the field's centre"),
+        ("CD1_1", -step_deg, "[deg] Spaxel"),
+        ("CD1_2", 0.0, "[deg] No shear"),
+        ("CD2_1", 0.0, "[deg] No shear"),
+        ("CD2_2", step_deg, "[deg] Spaxel"),
+    ]
+    primary.header.update(header(cards))
+    return primary
 
 
 def _primary(catg: str) -> fits.PrimaryHDU:

@@ -11,9 +11,10 @@ from phoenix.errors import UsageError
 from phoenix.simulation.muse.field import Field, FieldStar, Galaxy
 
 NOTE = (
-    "Simulated pixel tables; they stand for the output of muse_scibasic. Offsets in arcsec east and north of the "
-    "field's centre; pointing_error_arcsec is what the header tells minus where the exposure points. Flux in "
-    "erg/s/cm2/A above the atmosphere, of lines in erg/s/cm2. Wavelengths in air, seen from the barycentre."
+    "Simulated pixel tables; they stand for the output of muse_scibasic. Offsets in arcsec east and north of "
+    "the field's centre; pointing_error_arcsec: what the header tells minus where the exposure points. "
+    "Flux in erg/s/cm2/A above the atmosphere, of lines in erg/s/cm2. Wavelengths in air, seen from the "
+    "barycentre."
 )
 
 
