@@ -18,6 +18,7 @@ from phoenix.simulation.plan import SimulationPlan
 #: Module that holds the class ``RawFrameSimulator`` of each instrument.
 _MODULES = {
     "GIRAFFE": "phoenix.simulation.giraffe.simulator",
+    "HAWKI": "phoenix.simulation.hawki.simulator",
     "MUSE": "phoenix.simulation.muse.simulator",
     "UVES": "phoenix.simulation.uves.simulator",
 }

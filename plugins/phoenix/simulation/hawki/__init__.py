@@ -1,0 +1,1 @@
+"""Simulated HAWK-I: a wide-field near-infrared imager with four detectors."""
