@@ -18,6 +18,8 @@ from phoenix.store.database import Database
 IMAGE = "phoenix-test-pretended-recipe"
 #: Steps a second of the recipe.
 STEPS_PER_S = 5
+#: A file of this name in the output folder ends the recipe before its last step.
+ENOUGH = "enough"
 
 _ESOREX = """\
 #!/bin/sh
@@ -35,7 +37,7 @@ for argument in "$@"; do
 done
 echo "[ INFO  ] uves_cal_mbias: begun"
 step=0
-while [ "$step" -lt "$steps" ]; do
+while [ "$step" -lt "$steps" ] && ! [ -e enough ]; do
   sleep 0.2
   step=$((step + 1))
   echo "[ INFO  ] uves_cal_mbias: step $step"

@@ -1,65 +1,159 @@
-"""Airflow's own processes killed while a recipe runs: one container, one attempt, one set of products."""
+"""A real Airflow loses its processes, or is told to end a task, while a recipe runs.
+
+A loss costs nothing: the container runs on, the next try adopts it. An order to end stops it at once. Either
+way the end is that of an undisturbed run: one set of products, no container, the story in the history.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import docker
 import psutil
 import pytest
 import yaml
 
-from phoenix.config.loader import PROJECT
+from builders_execution import KEY, RELEASE, ab_row
+from phoenix.config.loader import PROJECT, Configuration
 from phoenix.deployment.airflow_api import AirflowApi, TaskInstance
-from phoenix.deployment.components import airflow_api, down, up
+from phoenix.deployment.components import down, up
 from phoenix.deployment.installation import Installation
 from phoenix.deployment.processes import Processes
-from phoenix.execution.container import LABEL_INSTALLATION
-from phoenix.model.outcome import Outcome
+from phoenix.execution.container import LABEL_AB, LABEL_INSTALLATION
+from phoenix.execution.workfolder import WorkFolder
+from phoenix.model.ab import AssociationBlock
+from phoenix.model.outcome import Attempt, Outcome
 from phoenix.store.attempts import AttemptRepository
 from phoenix.store.database import Database
-from phoenix.store.tables import AbRow
-from pretended_recipe import STEPS_PER_S, expected_log
+from pretended_recipe import ENOUGH, expected_log, slow_ab
 
 pytestmark = [pytest.mark.engine, pytest.mark.airflow]
 
-DAG = "phoenix_uves"
 T = TypeVar("T")
-RECIPE_S = 75
-STEPS = RECIPE_S * STEPS_PER_S
+Container = docker.models.containers.Container
+
+#: More than any test waits; a recipe is told when it is enough.
+STEPS = 5000
+#: Each DAG has one task, for one AB; seconds are what the task may take.
+DAGS = {
+    "worker": 600,
+    "scheduler": 600,
+    "service": 600,
+    "all": 600,
+    "clear": 600,
+    "fail": 600,
+    "timeout": 12,
+}
+DAG_FILE = """\
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from phoenix.config.loader import Configuration
+from phoenix.orchestration.recipe_operator import RecipeOperator
+from phoenix.orchestration.schedule import timetable
+
+for name, (ab, seconds) in {abs}.items():
+    with DAG(
+        name,
+        schedule=timetable(Configuration().release("{release}")),
+        catchup=False,
+        is_paused_upon_creation=True,
+        default_args={{"retries": 3, "retry_delay": timedelta(seconds=1)}},
+    ) as globals()[name]:
+        RecipeOperator(
+            task_id="recipe", release="{release}", lot=[ab], ab_timeout=timedelta(seconds=seconds)
+        )
+"""
+TASK = "recipe"
 
 
-@pytest.fixture
-def installation(
-    tmp_path: Path, uves_biases: list[Path], pretended_recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Installation]:
-    """Airflow with one night of three bias frames, whose recipe takes long."""
-    config, root = tmp_path / "config", tmp_path / "var"
-    shutil.copytree(PROJECT / "include" / "config", config)
-    file = config / "instruments" / "uves.yaml"
-    content = yaml.safe_load(file.read_text())
-    content["pipeline"]["image"] = pretended_recipe
-    content["recipes"]["uves_cal_mbias"]["parameters"] = {"steps": STEPS}
-    file.write_text(yaml.safe_dump(content))
-    night = root / "raw" / uves_biases[0].parent.name
-    night.mkdir(parents=True)
-    for frame in uves_biases:
-        shutil.copy(frame, night)
-    monkeypatch.setenv("PHOENIX_ROOT", str(root))
-    monkeypatch.setenv("PHOENIX_CONFIG", str(config))
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "10")
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL", "5")
-    installation = Installation(root, config)
-    yield installation
-    down(installation, print)
+class Operator(AirflowApi):
+    """What a person does in the UI."""
+
+    def trigger(self, dag: str) -> str:
+        self.wait_for_dag(dag)
+        self.set_paused(dag, paused=False)
+        body = {"logical_date": None, "partition_key": KEY}
+        return str(self._ask("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)["dag_run_id"])
+
+    def clear(self, dag: str, run: str) -> None:
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": run, "task_ids": [TASK]}
+        self._ask("POST", f"/api/v2/dags/{dag}/clearTaskInstances", json=body)
+
+    def mark_failed(self, dag: str, run: str) -> None:
+        url = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{TASK}"
+        self._ask("PATCH", url, json={"new_state": "failed"})
+
+    def task(self, dag: str, run: str) -> TaskInstance:
+        (instance,) = self.task_instances(dag, run)
+        return instance
 
 
-def wait_for(what: Callable[[], T | None], timeout_s: float = 120) -> T:
+@dataclass(frozen=True)
+class Site:
+    """An installation whose Airflow runs, with one AB for each DAG."""
+
+    installation: Installation
+    configuration: Configuration
+    database: Database
+    operator: Operator
+    engine: docker.DockerClient
+    abs: dict[str, AssociationBlock]
+
+    def containers(self, dag: str) -> list[Container]:
+        labels = [f"{LABEL_INSTALLATION}={self.installation.root}", f"{LABEL_AB}={self.abs[dag].name}"]
+        return self.engine.containers.list(all=True, ignore_removed=True, filters={"label": labels})
+
+    def history(self, dag: str) -> tuple[Attempt, ...]:
+        with self.database.transaction() as session:
+            return AttemptRepository(session).history(RELEASE, self.abs[dag].name)
+
+    def work(self, dag: str, attempt: int) -> WorkFolder:
+        return WorkFolder(self.configuration.folders.attempt(self.abs[dag], attempt))
+
+    def lines(self, dag: str) -> int:
+        """How much the process that follows the first attempt has told."""
+        log = self.work(dag, 1).log
+        return log.read_bytes().count(b"\n") if log.exists() else 0
+
+    def started(self, dag: str) -> tuple[str, Container]:
+        """Start a run and wait until its recipe is at work."""
+        before = [container.id for container in self.containers(dag)]
+        run = self.operator.trigger(dag)
+        (container,) = wait_for(lambda: [new for new in self.containers(dag) if new.id not in before])
+        return run, container
+
+    def finish(self, dag: str, run: str, attempt: int) -> None:
+        """Let the recipe come to its end, and the task."""
+        wait_for(lambda: self.work(dag, attempt).output.is_dir())
+        (self.work(dag, attempt).output / ENOUGH).touch()
+        wait_for(lambda: self.operator.task(dag, run).state == "success")
+
+    def assert_as_if_nothing_had_happened(self, dag: str) -> None:
+        ab = self.abs[dag]
+        folder = self.configuration.folders.products_of(ab)
+        assert [path for path in folder.parent.iterdir() if ab.name.startswith(path.name)] == [folder]
+        assert [path for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+        with self.database.transaction() as session:
+            (product,) = AttemptRepository(session).products(RELEASE, ab.name)
+        assert Path(product.path).parent == folder
+        log = (folder / "recipe.log").read_text().splitlines()
+        assert log == expected_log(len(log) - 2)
+        assert self.containers(dag) == []
+        row = ab_row(self.database, ab.name)
+        assert (row.outcome, row.tree) == ("ok", "final")
+
+
+def wait_for(what: Callable[[], T | None], timeout_s: float = 90) -> T:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if found := what():
@@ -68,64 +162,146 @@ def wait_for(what: Callable[[], T | None], timeout_s: float = 120) -> T:
     raise AssertionError(f"{what} never came")
 
 
-def test_the_worker_is_killed(installation: Installation) -> None:
-    urls = up(installation, print).databases
-    engine = docker.from_env()
-    database = Database(urls.phoenix)
-    mine = {"label": [f"{LABEL_INSTALLATION}={installation.root}", "org.phoenix.release=UVES_R3"]}
-
-    def containers() -> list[docker.models.containers.Container]:
-        return engine.containers.list(filters=mine)
-
-    with airflow_api(installation) as api:
-        api.wait_for_dag(DAG)
-        api.create_backfill(DAG, date(2019, 3, 1), date(2019, 3, 31), reprocess="completed")
-        api.set_paused(DAG, paused=False)
-        (container,) = wait_for(containers)
-        first = wait_for(lambda: bias_task(api, "running"))
-        wait_for(lambda: only_busy_worker(installation)).kill()
-        wait_for(lambda: next_try(api, first))
-        time.sleep(10)
-        assert [running.id for running in containers()] == [container.id]
-        with database.transaction() as session:
-            (ab,) = session.query(AbRow).all()
-            unfinished = AttemptRepository(session).unfinished(ab.release, ab.name)
-        assert unfinished is not None
-        assert unfinished.number == 1, "the second try of the task goes on with the first attempt of the AB"
-        wait_for(lambda: bias_task(api, "success"), 180)
-    with database.transaction() as session:
-        (attempt,) = AttemptRepository(session).history(ab.release, ab.name)
-        (product,) = AttemptRepository(session).products(ab.release, ab.name)
-    database.close()
-    assert (attempt.number, attempt.outcome, attempt.container) == (1, Outcome.OK, container.name)
-    assert attempt.wall_s > RECIPE_S
-    folder = Path(product.path).parent
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    assert (folder / "recipe.log").read_text().splitlines() == expected_log(STEPS)
-    assert engine.containers.list(all=True, filters=mine) == []
-    engine.close()
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder outside pytest's own, which pytest closes to the user PostgreSQL runs as."""
+    with tempfile.TemporaryDirectory(prefix="phoenix-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
-def bias_task(api: AirflowApi, state: str) -> TaskInstance | None:
-    for run in api.runs(DAG):
-        for instance in api.task_instances(DAG, run.dag_run_id):
-            if instance.task_id == "run_recipes.bias" and instance.state == state:
-                return instance
-    return None
+@pytest.fixture(scope="module")
+def site(folder: Path, pretended_recipe: str) -> Iterator[Site]:
+    """Airflow with small DAGs, each of one recipe that ends when it is told to."""
+    config, root, dags = folder / "config", folder / "var", folder / "dags"
+    shutil.copytree(PROJECT / "include" / "config", config)
+    file = config / "instruments" / "uves.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["pipeline"]["image"] = pretended_recipe
+    file.write_text(yaml.safe_dump(content))
+    names = {dag: f"UVES.2019-03-04T10:00:0{number}.000_tpl.ab" for number, dag in enumerate(DAGS)}
+    dags.mkdir()
+    of_file: dict[str, Any] = {dag: (names[dag], seconds) for dag, seconds in DAGS.items()}
+    (dags / "recipes.py").write_text(DAG_FILE.format(abs=of_file, release=RELEASE))
+    installation, configuration = Installation(root, config, dags=dags), Configuration(config, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOENIX_ROOT", str(root))
+        patch.setenv("PHOENIX_CONFIG", str(config))
+        for setting, seconds in {
+            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+            "TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+            "SCHEDULER_HEALTH_CHECK_THRESHOLD": "8",
+            "ORPHANED_TASKS_CHECK_INTERVAL": "3",
+        }.items():
+            patch.setenv(f"AIRFLOW__SCHEDULER__{setting}", seconds)
+        try:
+            running = up(installation, print)
+            database = Database(running.databases.phoenix)
+            abs_ = {dag: slow_ab(database, configuration, name, STEPS) for dag, name in names.items()}
+            engine = docker.from_env()
+            with Operator(running.login) as operator:
+                yield Site(installation, configuration, database, operator, engine, abs_)
+            engine.close()
+            database.close()
+        finally:
+            down(installation, print)
 
 
-def next_try(api: AirflowApi, first: TaskInstance) -> TaskInstance | None:
-    running = bias_task(api, "running")
-    return running if running and running.try_number > first.try_number else None
-
-
-def only_busy_worker(installation: Installation) -> psutil.Process | None:
-    """The worker of the scheduler that runs the recipe; None while another task ends or begins beside it."""
-    record = Processes(installation.run, installation.log).record("scheduler")
+def scheduler_of(site: Site) -> psutil.Process:
+    record = Processes(site.installation.run, site.installation.log).record("scheduler")
     assert record is not None
-    workers = [
+    return psutil.Process(record.pid)
+
+
+def kill_worker(site: Site) -> None:
+    """Kill the process between scheduler and task."""
+    (busy,) = [
         process
-        for process in psutil.Process(record.pid).children()
+        for process in scheduler_of(site).children()
         if "LocalExecutor" in " ".join(process.cmdline()) and process.children()
     ]
-    return workers[0] if len(workers) == 1 else None
+    busy.kill()
+
+
+def kill_scheduler(site: Site) -> None:
+    """Kill the scheduler alone, and bring it up again: workers and tasks are still there."""
+    scheduler_of(site).kill()
+    up(site.installation, print)
+
+
+def restart_service(site: Site) -> None:
+    """Kill the scheduler and ask what it left to end, as a service manager does that starts it again."""
+    scheduler = scheduler_of(site)
+    left = scheduler.children(recursive=True)
+    scheduler.kill()
+    wait_for(lambda: left[0].ppid() != scheduler.pid)
+    for process in left:
+        process.terminate()
+    up(site.installation, print)
+
+
+def kill_all(site: Site) -> None:
+    """Kill the scheduler with all that descends from it, and bring it up again."""
+    scheduler = scheduler_of(site)
+    for process in [scheduler, *scheduler.children(recursive=True)]:
+        os.kill(process.pid, signal.SIGKILL)
+    up(site.installation, print)
+
+
+@pytest.mark.parametrize(
+    ("dag", "kill"),
+    [
+        ("worker", kill_worker),
+        ("scheduler", kill_scheduler),
+        ("service", restart_service),
+        ("all", kill_all),
+    ],
+)
+def test_lost_processes_cost_nothing(site: Site, dag: str, kill: Callable[[Site], None]) -> None:
+    run, container = site.started(dag)
+    first = wait_for(lambda: site.lines(dag) > 3 and site.operator.task(dag, run))
+    kill(site)
+    wait_for(lambda: site.operator.task(dag, run).try_number > first.try_number)
+    told = site.lines(dag)
+    wait_for(lambda: site.lines(dag) > told)
+    assert [running.id for running in site.containers(dag)] == [container.id]
+    site.finish(dag, run, attempt=1)
+    (attempt,) = site.history(dag)
+    assert (attempt.number, attempt.outcome, attempt.container) == (1, Outcome.OK, container.name)
+    site.assert_as_if_nothing_had_happened(dag)
+
+
+def test_a_cleared_task_stops_its_recipe_and_begins_another(site: Site) -> None:
+    run, container = site.started("clear")
+    site.operator.clear("clear", run)
+    (second,) = wait_for(lambda: [new for new in site.containers("clear") if new.id != container.id])
+    assert [running.id for running in site.containers("clear")] == [second.id]
+    site.finish("clear", run, attempt=2)
+    first, last = site.history("clear")
+    assert (first.outcome, first.findings) == (Outcome.CRASHED, ("stopped on request",))
+    assert (last.outcome, last.container) == (Outcome.OK, second.name)
+    site.assert_as_if_nothing_had_happened("clear")
+
+
+def test_a_task_marked_failed_stops_its_recipe(site: Site) -> None:
+    run, _ = site.started("fail")
+    site.operator.mark_failed("fail", run)
+    wait_for(lambda: site.history("fail") and not site.containers("fail"))
+    (first,) = site.history("fail")
+    assert (first.outcome, first.findings) == (Outcome.CRASHED, ("stopped on request",))
+    assert site.operator.task("fail", run).state == "failed"
+    run, _ = site.started("fail")
+    site.finish("fail", run, attempt=2)
+    assert [attempt.outcome for attempt in site.history("fail")] == [Outcome.CRASHED, Outcome.OK]
+    site.assert_as_if_nothing_had_happened("fail")
+
+
+def test_a_task_that_takes_too_long_stops_its_recipe(site: Site) -> None:
+    run, container = site.started("timeout")
+    (second,) = wait_for(lambda: [new for new in site.containers("timeout") if new.id != container.id])
+    assert [running.id for running in site.containers("timeout")] == [second.id]
+    site.finish("timeout", run, attempt=2)
+    first, last = site.history("timeout")
+    assert first.outcome is Outcome.CRASHED
+    assert first.findings[0].startswith("interrupted: AirflowTaskTimeout")
+    assert last.outcome is Outcome.OK
+    site.assert_as_if_nothing_had_happened("timeout")

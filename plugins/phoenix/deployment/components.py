@@ -74,7 +74,9 @@ def up(installation: Installation, tell: Tell) -> Running:
             migrate(installation, databases, environment)
         for name in COMPONENTS:
             command = [sys.executable, "-m", "airflow", name]
-            if processes.start(name, command, environment, installation.project):
+            # Asked to end, a task left by a lost scheduler would stop its recipe; killed, it leaves the
+            # container to the task's next try.
+            if processes.start(name, command, environment, installation.project, kill_leftovers=True):
                 tell(f"Airflow's {name}")
         _wait(processes, account, pools(installation.site), tell)
     return Running(account, databases)

@@ -86,10 +86,21 @@ class Processes:
         record = self.record(name)
         return record is not None and record.leader_lives
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> bool:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        kill_leftovers: bool = False,
+    ) -> bool:
         """Start a process unless it runs; return whether it was started.
 
-        What a dead predecessor left behind is stopped first.
+        Parameters
+        ----------
+        kill_leftovers : bool
+            What a dead predecessor left behind is stopped first: politely, or without a word.
 
         Raises
         ------
@@ -98,7 +109,7 @@ class Processes:
         """
         if self.lives(name):
             return False
-        self.stop([name])
+        self.stop([name], polite=not kill_leftovers)
         for path in (self._run, self._log):
             path.mkdir(parents=True, exist_ok=True)
         try:
@@ -119,7 +130,14 @@ class Processes:
         write_atomically(self._record_file(name), json.dumps(asdict(record), indent=1))
         return True
 
-    def stop(self, names: Sequence[str], grace_s: float = 15.0, *, leaders_first: bool = False) -> list[str]:
+    def stop(
+        self,
+        names: Sequence[str],
+        grace_s: float = 15.0,
+        *,
+        leaders_first: bool = False,
+        polite: bool = True,
+    ) -> list[str]:
         """Stop processes with all they started: a polite signal first, KILL after the grace time.
 
         Parameters
@@ -130,6 +148,8 @@ class Processes:
             How long they may take to end by themselves.
         leaders_first : bool
             Let the leaders end their children, and signal these only when that fails.
+        polite : bool
+            False: KILL at once.
 
         Returns
         -------
@@ -146,8 +166,9 @@ class Processes:
         seen: set[psutil.Process] = set()
         if leaders_first:
             _signal_until_gone(records, signal.SIGTERM, grace_s, seen, {record.pid for record in records})
-        for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
-            _signal_until_gone(records, number, wait_s, seen)
+        if polite:
+            _signal_until_gone(records, signal.SIGTERM, grace_s, seen)
+        _signal_until_gone(records, signal.SIGKILL, 10.0, seen)
         if left := sorted(process.pid for process in seen if _lives(process)):
             raise InfrastructureError(
                 ", ".join(names),

@@ -71,11 +71,13 @@ def follow(
     for line in reader.missed():
         on_line(line)
     name = str(container.name)
+    # Who wants it stopped may have stopped and removed it before we were asked to.
+    stopped = watch.stopped or (_died(state) and should_stop())
     if not state:
         lost = reader.problem or "the engine no longer answers or knows it"
         now = datetime.now(UTC)
         return ContainerEnd(
-            name, None, followed_since, now, timed_out=watch.timed_out, stopped=watch.stopped, lost=lost
+            name, None, followed_since, now, timed_out=watch.timed_out, stopped=stopped, lost=lost
         )
     return ContainerEnd(
         name,
@@ -84,7 +86,7 @@ def follow(
         moment(state["FinishedAt"], datetime.now(UTC)),
         bool(state["OOMKilled"]),
         watch.timed_out or out_of_time(state, timeout_s),
-        watch.stopped,
+        stopped,
     )
 
 
@@ -139,6 +141,11 @@ def _state(container: Container) -> dict[str, Any] | None:
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None
     return dict(container.attrs["State"])
+
+
+def _died(state: dict[str, Any]) -> bool:
+    """Tell whether a container is gone or was killed, rather than come to its own end."""
+    return not state or int(state["ExitCode"]) in KILLED
 
 
 def out_of_time(state: dict[str, Any], timeout_s: float) -> bool:

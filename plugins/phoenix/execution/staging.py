@@ -185,10 +185,12 @@ def check_inputs(inputs: Sequence[Input], classify: Classifier) -> tuple[Input, 
 
 
 def _read(path: Path) -> tuple[Header | None, str]:
-    if not path.is_file():
-        return None, "the file does not exist" if not path.exists() else "is not a file"
     try:
+        if not path.is_file():
+            return None, "the file does not exist" if not path.exists() else "is not a file"
         header, problem = read_and_check(path)
+    except OSError as error:
+        return None, f"cannot be looked at: {error.strerror}"
     except HeaderError as error:
         return None, error.found
     return header, f"incomplete: {problem}" if problem else ""

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -68,7 +68,7 @@ class RecipeOperator(BaseOperator):
         self.within_gb = within_gb
         self._running: str | None = None
         self._killed = False
-        self._worker = 0
+        self._forebears: tuple[int, ...] = ()
 
     @reported
     def execute(self, context: Context) -> dict[str, str]:  # noqa: ARG002 (Airflow's signature)
@@ -81,7 +81,7 @@ class RecipeOperator(BaseOperator):
         AirflowException
             If another try may help at least one AB.
         """
-        self._worker = os.getppid()
+        self._forebears = _forebears()
         batch = running_batch(self.release)
         ended = []
         for ab in self._to_do(batch):
@@ -98,10 +98,15 @@ class RecipeOperator(BaseOperator):
         raise AirflowFailException(message)
 
     def on_kill(self) -> None:
-        """Stop the container when the task is cleared, marked failed, timed out or its worker is stopped."""
+        """Stop the container when the task is cleared, marked failed, timed out or its worker is stopped.
+
+        Not so when the scheduler above the worker is gone: its successor has the task tried again, and it is
+        the old try that is told to end.
+        """
         from phoenix.chain.execute import stop_ab
 
-        self._leave_if_orphaned()
+        if self._forebears and _forebears() != self._forebears:
+            _leave()
         self._killed = True
         if self._running is None:
             return
@@ -109,17 +114,9 @@ class RecipeOperator(BaseOperator):
         log.warning("%s: killed, %d containers stopped", self._running, stopped)
 
     def _should_stop(self) -> bool:
-        self._leave_if_orphaned()
+        if self._forebears and os.getppid() != self._forebears[0]:
+            _leave()
         return self._killed
-
-    def _leave_if_orphaned(self) -> None:
-        """End this process, and nothing else, when its worker is gone.
-
-        Airflow knows nothing of it any more and tries the task again; that try shall take the container over,
-        not wait for the lock of a process nobody hears.
-        """
-        if self._worker and os.getppid() != self._worker:
-            os.kill(os.getpid(), signal.SIGKILL)
 
     def _to_do(self, batch: RunningBatch) -> list[str]:
         """Return the whole lot; when Airflow tries the task again, what the tries before did not settle."""
@@ -170,6 +167,27 @@ class RecipeOperator(BaseOperator):
         if outcome is Outcome.OUT_OF_MEMORY:
             return can_grow(batch.database, batch.configuration, self.release, ab, self.within_gb)
         return outcome.retryable
+
+
+def _forebears() -> tuple[int, ...]:
+    """Return the ids of this task's worker and of the process above it, with LocalExecutor the scheduler."""
+    import psutil
+
+    worker = os.getppid()
+    try:
+        return worker, psutil.Process(worker).ppid()
+    except psutil.NoSuchProcess:
+        return (worker,)
+
+
+def _leave() -> NoReturn:
+    """End this process and nothing else.
+
+    Airflow knows nothing of it any more and tries the task again; that try shall take the container over, not
+    wait for the lock of a process nobody hears.
+    """
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise SystemExit  # never reached: nobody outlives this signal
 
 
 def _log_line(line: str) -> None:

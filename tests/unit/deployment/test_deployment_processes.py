@@ -135,6 +135,22 @@ def test_a_restart_removes_what_a_dead_leader_left(
     assert not alive(pid)
 
 
+@pytest.mark.parametrize("kill", [True, False])
+def test_what_a_dead_leader_left_is_asked_to_end_unless_told_otherwise(
+    processes: Processes, run: Callable[..., bool], tmp_path: Path, kill: bool
+) -> None:
+    left = tmp_path / "left.sh"
+    left.write_text(
+        f"trap 'touch {tmp_path}/asked; exit' TERM; echo $$ > {tmp_path}/pid; while true; do sleep 0.02; done"
+    )
+    run("parent", f"sh {left} & exit 1")
+    pid = written_pid(tmp_path / "pid")
+    wait_for(lambda: not processes.lives("parent"))
+    processes.start("parent", ["sleep", "60"], dict(os.environ), tmp_path, kill_leftovers=kill)
+    assert not alive(pid)
+    assert (tmp_path / "asked").exists() is not kill
+
+
 @pytest.mark.parametrize("field", ["start_ticks", "boot_id"])
 def test_a_later_process_with_the_same_id_is_left_alone(
     processes: Processes, tmp_path: Path, run: Callable[..., bool], field: str
