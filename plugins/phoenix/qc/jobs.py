@@ -75,18 +75,17 @@ def run_job(job: QcJob) -> QcResult:
 def _draw(job: QcJob, source: Source, card: Scorecard, result: QcResult) -> QcResult:
     """Draw and write the pictures one after the other; the first that fails ends the report of this AB."""
     from phoenix.qc.measure import problem_of
-    from phoenix.qc.pictures.look import png
     from phoenix.qc.registry import find_report
 
     if job.qc.report is None:
         return result
-    _clear_leftovers(Path(job.report_folder))
+    clear_leftovers(Path(job.report_folder))
     reports: list[tuple[str, str]] = []
     problems: list[QcProblem] = []
     try:
         for kind, picture in find_report(job.qc.report)(source, card):
             path = Path(job.report_folder) / f"{job.ab.stem}_{kind}.png"
-            write_atomically(path, png(picture.figure()))
+            write_atomically(path, picture.png())
             reports.append((kind, str(path)))
     except (InfrastructureError, MemoryError):
         raise
@@ -95,7 +94,7 @@ def _draw(job: QcJob, source: Source, card: Scorecard, result: QcResult) -> QcRe
     return replace(result, reports=tuple(reports), problems=(*result.problems, *problems))
 
 
-def _clear_leftovers(folder: Path) -> None:
-    """Remove what a killed worker had begun to write; the folder is of this AB alone."""
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed worker had begun to write into the folder of an AB."""
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
