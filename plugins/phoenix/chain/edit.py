@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 import phoenix.pgi.parameters  # noqa: F401 (registers the generic PGI)
 from phoenix import instruments
@@ -14,6 +16,7 @@ from phoenix.errors import PhoenixError
 from phoenix.model.ab import Tree
 from phoenix.pgi.apply import Edited, apply_pgis, diff
 from phoenix.store.ab_trees import AbTrees
+from phoenix.store.abs import waiting_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.tables import AbRow
@@ -74,10 +77,11 @@ def edit_abs(
         batch = BatchRepository(session).find(release, key)
         query = select(AbRow).where(AbRow.batch_id == batch.id).order_by(AbRow.mjd_obs_mod, AbRow.name)
         rows = session.scalars(query.where(AbRow.night == night) if night else query).all()
+        combined_in = _second_steps(session, configuration, stream, rows)
     for row in rows:
         report.seen += 1
         try:
-            _edit(database, trees, stream, row, report)
+            _edit(database, trees, stream, row, report, combined_in.get(row.name, []))
         except PhoenixError as error:
             if error.exit_code > 1:
                 raise
@@ -85,12 +89,32 @@ def edit_abs(
     return report
 
 
-def _edit(database: Database, trees: AbTrees, stream: Release, row: AbRow, report: EditReport) -> None:
+def _second_steps(
+    session: Session, configuration: Configuration, stream: Release, rows: Sequence[AbRow]
+) -> dict[str, list[str]]:
+    """Return by AB the names of the ABs that combine its products; those that were taken out do not."""
+    tasks = {task.name for task in configuration.rules(stream.instrument).tasks if task.inputs}
+    found: dict[str, list[str]] = {}
+    for row in waiting_for(session, stream.release, [row.name for row in rows]):
+        if row.task in tasks and not row.exclusion:
+            for name in row.waits_for:
+                found.setdefault(name, []).append(row.name)
+    return found
+
+
+def _edit(
+    database: Database,
+    trees: AbTrees,
+    stream: Release,
+    row: AbRow,
+    report: EditReport,
+    combined_in: Sequence[str],
+) -> None:
     if row.tree == Tree.FINAL:
         report.notes.append(f"{row.name}: processed already; PGIs edit an AB before it is processed")
         return
     ab = trees.load(stream.release, Tree(row.tree), row.night, row.name, row.text_sha256).ab
-    edited = apply_pgis(ab, stream.pgis, f"releases/{stream.release}.yaml")
+    edited = apply_pgis(ab, stream.pgis, f"releases/{stream.release}.yaml", combined_in)
     report.notes += edited.skipped
     change = diff(ab, edited.ab)
     if change:
@@ -108,3 +132,5 @@ def _save(database: Database, trees: AbTrees, row: AbRow, edited: Edited) -> Non
             return
         current.text_sha256 = trees.save(Tree.EDITED, edited.ab)
         current.tree = Tree.EDITED.value
+        if edited.ab.exclusion != current.exclusion:
+            current.exclusion, current.reason = edited.ab.exclusion, edited.ab.exclusion_reason

@@ -203,6 +203,30 @@ class Hdu:
             offset += repeat * dtype.itemsize
         return columns
 
+    def records(self) -> npt.NDArray[np.void]:
+        """Return all rows of a table without copy; texts as bytes with their padding, numbers big-endian.
+
+        Raises
+        ------
+        IdpError
+            If columns cannot be read, have equal names, or do not fill the rows.
+        """
+        fields = []
+        for name, code, repeat in self.column_layout():
+            if code not in _TFORM_TYPES:
+                raise IdpError(f"column {name or '?'}", "its TFORM cannot be read", "one of LBIJKAED")
+            fields.append((name, f"S{repeat}" if code == "A" else _TFORM_TYPES[code], repeat, code))
+        if len({name for name, *_ in fields}) != len(fields) or not all(name for name, *_ in fields):
+            raise IdpError(f"HDU {self.name}", "two columns have one name, or one has none", "names")
+        layout = np.dtype(
+            [(name, kind) if code == "A" or repeat == 1 else (name, kind, (repeat,))
+             for name, kind, repeat, code in fields]
+        )  # fmt: skip
+        rows = self.integer("NAXIS2") or 0
+        if layout.itemsize != self.integer("NAXIS1") or layout.itemsize * rows > len(self.data):
+            raise IdpError(f"HDU {self.name}", "its columns do not fill its rows", "rows as long as NAXIS1")
+        return np.frombuffer(self.data, dtype=layout, count=rows)
+
 
 @dataclass(frozen=True)
 class FitsFile:

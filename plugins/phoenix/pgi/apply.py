@@ -36,13 +36,17 @@ class Edited:
     skipped: tuple[str, ...]
 
 
-def apply_pgis(ab: AssociationBlock, pgis: Sequence[Pgi], origin: str) -> Edited:
+def apply_pgis(
+    ab: AssociationBlock, pgis: Sequence[Pgi], origin: str, combined_in: Sequence[str] = ()
+) -> Edited:
     """Apply the PGIs the AB's ledger does not have yet, and enter them.
 
     Parameters
     ----------
     origin : str
         File the configuration comes from, e.g. ``releases/UVES_R3.yaml``.
+    combined_in : sequence of str
+        Names of the second-step ABs that take products of this one.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def apply_pgis(ab: AssociationBlock, pgis: Sequence[Pgi], origin: str) -> Edited
         if earlier is not None:
             skipped.append(_why_skipped(ab, earlier, entry))
             continue
-        context = PgiContext(ab.release, ab.instrument, f"{field}.config")
+        context = PgiContext(ab.release, ab.instrument, f"{field}.config", tuple(combined_in))
         edited = plugin.edit(ab, configured.config, context)
         _same_identity(ab, edited, plugin.name)
         ab = replace(edited, pgis=(*edited.pgis, entry))

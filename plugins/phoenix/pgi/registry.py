@@ -19,11 +19,14 @@ class PgiContext:
     ----------
     origin
         File and field its configuration comes from, for error messages.
+    combined_in
+        Names of the second-step ABs, stacks for instance, that take products of this one.
     """
 
     release: str
     instrument: str
     origin: str
+    combined_in: tuple[str, ...] = ()
 
 
 #: Returns the AB as it shall be; the AB given is never changed, since it is frozen.
