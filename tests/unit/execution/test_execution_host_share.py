@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix.errors import InfrastructureError
-from phoenix.execution.host_share import share_of_host
+from phoenix.execution.host_share import share_if_free, share_of_host
 
 
 @given(st.lists(st.integers(1, 10), min_size=2, max_size=12))
@@ -85,4 +85,17 @@ def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         pytest.raises(InfrastructureError, match="cannot be locked"),
         share_of_host(tmp_path / "run" / "share", 1, 10),
     ):
+        pass
+
+
+def test_what_is_not_free_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "share"
+    first = share_if_free(file, 6, 10)
+    assert first is not None
+    assert share_if_free(file, 6, 10) is None
+    with first:
+        pass
+    again = share_if_free(file, 6, 10)
+    assert again is not None
+    with again, pytest.raises(InfrastructureError, match="stopped"), share_of_host(file, 5, 10, lambda: True):
         pass
