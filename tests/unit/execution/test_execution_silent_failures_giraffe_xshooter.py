@@ -53,25 +53,49 @@ def test_giraffe_tells_why_it_gives_up_as_information() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rms", "used", "words"),
+    ("rms", "accepted", "scatter", "words"),
     [
-        (0.021, 2215, ""),
-        (0.4, 2215, "DISPERSION_SOLUTION has PRO.WSOL.RMS = 0.4; expected at most 0.1 pixel"),
+        (0.02, 912, 0.003, ""),
+        (0.02, 846, 0.003, ""),
+        (1.64, 912, 0.003, "DISPERSION_SOLUTION has PRO.WSOL.RMS = 1.64; expected at most 0.1 pixel"),
         (
-            0.021,
-            300,
-            "LINE_DATA has QC.RESOL.NLINES = 300; expected at least 0.5 times 2220, QC.RESOL.NTOTAL",
+            0.02,
+            164,
+            0.003,
+            "LINE_DATA has PRO.WSOL.LINE.NACCEPT = 164; expected at least 0.8 times 912, QC.RESOL.NTOTAL",
+        ),
+        (
+            0.02,
+            912,
+            0.039,
+            "LINE_DATA has QC.RESOL.RMS = 0.039; expected at most 0.3 times 0.065, QC.RESOL.MEAN",
         ),
     ],
+    ids=["right", "many saturated lines", "no lamp", "lines lost", "noise taken for lines"],
 )
-def test_a_lost_wavelength_solution_of_giraffe(rms: float, used: int, words: str) -> None:
+def test_a_lost_wavelength_solution_of_giraffe(rms: float, accepted: int, scatter: float, words: str) -> None:
+    """Figures of real runs on arcs without lamp, too faint or too bright: all ended with exit code 0."""
+    lines = {"PRO.WSOL.LINE.NACCEPT": accepted, "QC.RESOL.NTOTAL": 912}
     products = [
         written("DISPERSION_SOLUTION", {"PRO.WSOL.RMS": rms}),
-        written("LINE_DATA", {"QC.RESOL.NTOTAL": 2220, "QC.RESOL.NLINES": used}),
+        written("LINE_DATA", lines | {"QC.RESOL.RMS": scatter, "QC.RESOL.MEAN": 0.065}),
     ]
     verdict = judged(ARC, products)
     assert verdict.outcome is (Outcome.FAILED if words else Outcome.OK)
     assert not words or verdict.findings[0].startswith(words)
+
+
+@pytest.mark.parametrize(("noise", "outcome"), [(1.34, Outcome.OK), (9.14, Outcome.FAILED)])
+def test_a_flat_among_biases_of_giraffe(noise: float, outcome: Outcome) -> None:
+    written_bias = written("MASTER_BIAS", {"QC.OUT1.RON.RAW": 3.02, "QC.OUT1.RON.MASTER": noise})
+    assert judged(task_ab("GIRAFFE", "bias", expected=("MASTER_BIAS",)), [written_bias]).outcome is outcome
+
+
+@pytest.mark.parametrize(("saturated", "outcome"), [(0, Outcome.OK), (224892, Outcome.FAILED)])
+def test_saturated_flats_of_giraffe(saturated: int, outcome: Outcome) -> None:
+    flat = task_ab("GIRAFFE", "flat", expected=("MASTER_FIBER_FLAT",))
+    product = written("MASTER_FIBER_FLAT", {"QC.OUT1.NSAT.RAW": saturated})
+    assert judged(flat, [product]).outcome is outcome
 
 
 def test_xshooter_without_flux_calibration() -> None:
