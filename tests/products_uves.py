@@ -135,7 +135,9 @@ class Science:
         cards: dict[str, object] = {
             "CTYPE1": "AWAV", "CUNIT1": "Angstrom", "CRVAL1": start, "CRPIX1": 1.0, "CDELT1": step,
             "CD1_1": step, "BUNIT": unit, "LAMRMS": 0.003 if chip == "REDU" else 0.002,
-            "LAMNLIN": 300 if chip == "REDU" else 600, "CSYER1": 2e-4, "ARCFILE": ARCFILE,
+            "LAMNLIN": 300 if chip == "REDU" else 600, "CSYER1": 2e-4, "EXPTIME": EXPTIME_S,
+            "ARCFILE": self.raw_cards.get("ARCFILE", ARCFILE),
+            "MJD-OBS": self.raw_cards.get("MJD-OBS", MJD_OBS),
             "HIERARCH ESO PRO CATG": pro_catg, "HIERARCH ESO PRO REC1 ID": "uves_obs_scired",
             "HIERARCH ESO PRO REC1 PIPE ID": "uves/6.1.8", "HIERARCH ESO QC VRAD BARYCOR": -17.17,
             "HIERARCH ESO QC EX NORD": 31 if chip == "BLUE" else 22 if chip == "REDL" else 15,

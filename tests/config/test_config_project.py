@@ -13,6 +13,8 @@ from builders_uves import project_configuration
 from phoenix.config.json_schema import MODELS, schema_text
 from phoenix.config.release import AbSource, Mode, Pattern, Release
 from phoenix.errors import ConfigError
+from phoenix.idp.registry import find_converter
+from phoenix.instruments import load
 from phoenix.model.batch import BatchKind
 
 CONFIGURATION = project_configuration()
@@ -86,7 +88,9 @@ def test_releases_hang_together(release: str) -> None:
         assert stream.active
         assert stream.schedule is not None
     assert (stream.batch is BatchKind.RUN) == (stream.mode is Mode.DEEP) == (Pattern.DEEP in stream.pattern)
-    assert stream.conversion is None or stream.conversion.converter == "uves_spectrum"
+    if stream.conversion is not None:
+        load(stream.instrument, "idp")
+        find_converter(stream.conversion.converter)
 
 
 def test_the_switch_from_stored_to_created_abs_is_a_date() -> None:
