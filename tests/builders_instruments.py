@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from builders_uves import mjd_of, project_configuration
 from phoenix.association.engine import Associations, associate
 from phoenix.headers.classify import classify
+from phoenix.instruments import load
 from phoenix.model.frame import Frame, FrameKind, Value
 
 #: How ARCFILE names begin.
@@ -124,6 +125,7 @@ class Night:
     def associated(self) -> Associations:
         """The ABs the engine makes of all nights with raw frames."""
         configuration = project_configuration()
+        load(self.instrument, "smart")
         return associate(
             self.frames,
             configuration.rules(self.instrument),

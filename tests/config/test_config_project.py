@@ -137,7 +137,7 @@ def test_defaults_of_a_release_are_those_of_the_first_one() -> None:
         ("GIRAF_STACK", ["science", "stack"]),
         ("GIRAF_M", ["flat", "wavelength"]),
         ("MUSE_R", ["alignment", "combine"]),
-        ("MUSE_DEEP", []),
+        ("MUSE_DEEP", ["deep_alignment", "deep_combine"]),
         ("HAWKI_R", ["science", "tile"]),
         ("KMOS_R", ["science", "combine"]),
     ],

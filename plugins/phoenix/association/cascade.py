@@ -57,3 +57,15 @@ def downstream(waits_for: Mapping[str, tuple[str, ...]], name: str) -> list[str]
         if affected.intersection(waits_for[ab]):
             affected.add(ab)
     return [ab for ab in ordered if ab in affected and ab != name]
+
+
+def upstream(waits_for: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> set[str]:
+    """Return ABs with all that they depend on, directly or not, as far as it is in the mapping."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in waits_for and name not in found:
+            found.add(name)
+            waiting += waits_for[name]
+    return found

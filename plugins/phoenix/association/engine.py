@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from phoenix.association.assemble import Assembler
 from phoenix.association.candidates import Candidate, Pool, sets_of_masters
-from phoenix.association.grouping import NO_TIME, Group, Grouping, LeftOut
+from phoenix.association.grouping import NO_FRAME, NO_TIME, Group, Grouping, LeftOut
 from phoenix.association.matching import Barrier, Link, Search, Trace, decide, search_for
 from phoenix.association.naming import ab_name
-from phoenix.association.second_step import Member, products_taken
+from phoenix.association.regrouping import Regrouper
+from phoenix.association.second_step import Member, ObservingRun, products_taken
 from phoenix.association.traits import Traits, TraitsReader, names_asked
 from phoenix.association.words import Words
 from phoenix.config.association import Association
@@ -67,6 +68,7 @@ def associate(
     instrument: Instrument,
     nights: Collection[str],
     bad: Mapping[str, str] | None = None,
+    run: ObservingRun | None = None,
 ) -> Associations:
     """Make the ABs of a batch.
 
@@ -80,14 +82,16 @@ def associate(
         The nights of the batch; raw frames of others are ignored, masters of any time are used.
     bad : mapping, optional
         Path of a calibration, or name of the AB that makes it -> why it must not be used.
+    run : ObservingRun, optional
+        For mode DEEP, whose ABs are made across nights, of ABs of another release.
 
     Raises
     ------
     UsageError
-        If the release's mode is not made night by night.
+        If the release's mode is DEEP and no run is given.
     """
     with _collector_at_rest():
-        return _Engine(list(frames), rules, release, instrument, nights, bad or {}).run()
+        return _Engine(list(frames), rules, release, instrument, nights, bad or {}, run).run()
 
 
 @contextmanager
@@ -114,13 +118,22 @@ class _Engine:
         instrument: Instrument,
         nights: Collection[str],
         bad: Mapping[str, str],
+        run: ObservingRun | None,
     ) -> None:
+        if release.mode is Mode.DEEP and run is None:
+            raise UsageError(
+                f"release {release.release}", "mode DEEP", "a run: ABs of this mode are not made by night"
+            )
         self._bad = bad
+        self._processed = run.processed if run else ()
         self._rules, self._release, self._instrument = rules, release, instrument
         self._words = Words(rules)
         self._reader = TraitsReader(rules.aliases, sorted(names_asked(rules)))
-        self._grouping = Grouping(rules, self._reader)
+        self._grouping = Grouping(rules, self._reader, run.key if run else "")
+        self._grouping.know(entry.frame for entry in self._processed)
         self._raws, self._left_out = self._grouping.usable(frames, nights)
+        self._left_out += _without_frame(run) if run else []
+        self._regrouper = Regrouper(release, self._raws)
         self._files: dict[tuple[FrameKind, str], list[Candidate]] = {}
         for frame in frames:
             if frame.kind is not FrameKind.RAW:
@@ -137,15 +150,10 @@ class _Engine:
         taken = self._spoilt.union(raw.path for block in blocks for raw in block.ab.raws)
         idle = [frame for frame in self._raws if frame.path not in taken]
         self._left_out += self._grouping.idle(idle, self._tasks())
-        return Associations(tuple(blocks), tuple(self._left_out), tuple(self._errors))
+        left_out = tuple(dict.fromkeys(self._left_out))  # two steps may say the same of an AB
+        return Associations(tuple(blocks), left_out, tuple(self._errors))
 
     def _tasks(self) -> list[Task]:
-        if self._release.mode is Mode.DEEP:
-            raise UsageError(
-                f"release {self._release.release}",
-                "mode DEEP",
-                "IDP, MCALIB or COMPLETE for ABs made by night",
-            )
         return list(self._rules.tasks_for(self._release))
 
     def _blocks(self, task: Task) -> Iterator[AssociatedBlock]:
@@ -172,23 +180,33 @@ class _Engine:
     def _groups(self, task: Task) -> list[Group]:
         if not task.inputs:
             return self._grouping.groups(task, self._raws)
+        groups, left_out = self._grouping.of_abs(task, tuple(self._members(task)), self._regrouper)
+        self._left_out += left_out
+        return groups
+
+    def _members(self, task: Task) -> Iterator[Member]:
+        """Give the ABs whose products a second step can take."""
         abs_ = {name: block.ab for made in self._made.values() for name, block in made.items()}
         makers = dict.fromkeys(entry.made_by for entry in task.inputs)
-        considered = tuple(
-            Member(
+        for block in (block for maker in makers for block in self._made.get(maker, {}).values()):
+            yield Member(
                 ab=block.ab,
                 frame=block.group.first,
                 traits=block.group.traits,
                 raws=raws_of(block.ab, abs_),
-                inputs=products_taken(task, block.ab, self._words),
+                inputs=products_taken(task, block.ab, self._words, self._release.release),
                 defect=_defect(block.ab, self._bad.get(block.ab.name, "")),
             )
-            for maker in makers
-            for block in self._made.get(maker, {}).values()
-        )
-        groups, left_out = self._grouping.of_abs(task, considered)
-        self._left_out += left_out
-        return groups
+        for entry in self._processed:
+            if entry.ab.task in makers:
+                yield Member(
+                    ab=entry.ab,
+                    frame=entry.frame,
+                    traits=self._reader.of(entry.frame),
+                    raws=entry.raws,
+                    inputs=products_taken(task, entry.ab, self._words, self._release.release),
+                    defect=entry.defect,
+                )
 
     def _name(self, group: Group) -> str:
         name = ab_name(group.first, group.task.event)
@@ -278,6 +296,11 @@ class _Engine:
         status = McalibStatus.STATIC if static else McalibStatus.REAL
         traits, defect = self._reader.of(frame), self._bad.get(path, "")
         return Candidate(frame.name, mjd, status, traits, {tag: path}, defect)
+
+
+def _without_frame(run: ObservingRun) -> list[LeftOut]:
+    reason = "its raw frame is not in the catalogue, which tells target and pointing"
+    return [LeftOut(name, run.key, NO_FRAME, reason) for name in run.lost]
 
 
 def _levels(rule: Association) -> tuple[tuple[float, int], ...]:

@@ -75,6 +75,7 @@ def explanation(ab: AssociationBlock, group: Group, traces: Iterable[Trace], rul
             for trace in traces
             for each in _in_order_of_preference(trace)
         ],
+        **({"remarks": list(group.remarks)} if group.remarks else {}),
         **(inputs_explained(group, rules) if group.members else {}),
     }
 

@@ -58,7 +58,7 @@ def _against(group: Group, member: Member, rules: Rules, words: Words) -> tuple[
     failure = first_failure(task.where, member.traits.value)
     if failure is not None:
         return "condition", f"does not fulfil the rule: {failure}"
-    if member.frame.night != group.night:
+    if not group.run and member.frame.night != group.night:
         return "night", f"is of night {member.frame.night}, the group of {group.night}"
     for name in task.group_by:
         theirs, ours = (comparable(value_of(f, rules.aliases, name)) for f in (member.frame, first))
@@ -66,6 +66,9 @@ def _against(group: Group, member: Member, rules: Rules, words: Words) -> tuple[
             return "key", f"has {name} {_value(theirs)}, the group has {_value(ours)}"
     if member in group.refused:
         return "defect", f"belongs to the group but is itself {member.defect}"
+    separated = dict(group.elsewhere).get(member.frame.name)
+    if separated is not None:
+        return "regrouping", separated or "is in the main part of its group, this AB in another"
     values = [f"{name} {_value(value_of(member.frame, rules.aliases, name))}" for name in task.similar]
     return "similar", f"has {', '.join(values)}, not similar to the group's"
 

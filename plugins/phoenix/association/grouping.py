@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from phoenix.association.regrouping import Part, Regrouper
 from phoenix.association.second_step import Member
 from phoenix.association.similar import similar_parts
 from phoenix.association.traits import Traits, TraitsReader, comparable, shown, value_of
@@ -21,6 +22,10 @@ NO_TIME = "NO_TIME"
 #: Of ABs that are in no AB of a second step.
 DEFECTIVE_INPUT = "DEFECTIVE_INPUT"
 TOO_FEW_INPUTS = "TOO_FEW_INPUTS"
+#: Of exposures of a target that only one OB observed: their cube is made without a deep AB.
+SINGLE_OB = "SINGLE_OB"
+#: Of ABs of a run whose header is not known any more.
+NO_FRAME = "NO_FRAME"
 NO_TASK = "NO_TASK"
 NO_GROUP = "NO_GROUP"
 
@@ -34,7 +39,8 @@ class LeftOut:
 
     Or an AB that a second step had to leave out; its name then stands for the path. Codes are those of
     pre-selection, ``DUPLICATE``, ``NO_TIME``, ``NO_TASK`` (no task takes the class), ``NO_GROUP`` (a task
-    does, and has no group for this frame), ``DEFECTIVE_INPUT`` and ``TOO_FEW_INPUTS``.
+    does, and has no group for this frame), ``DEFECTIVE_INPUT``, ``TOO_FEW_INPUTS``, ``SINGLE_OB``,
+    ``NO_FRAME``, and what a regrouping says.
     """
 
     path: str
@@ -65,6 +71,12 @@ class Group:
         ABs that belong to the group and cannot be processed.
     considered
         All ABs of the tasks it takes products of.
+    run
+        The observing run that stands in place of the night; empty for ABs made night by night.
+    remarks
+        What a regrouping decided about the members.
+    elsewhere
+        (frame, reason) of exposures with the same keys that a regrouping separated from these.
     """
 
     task: Task
@@ -76,6 +88,9 @@ class Group:
     members: tuple[Member, ...] = ()
     refused: tuple[Member, ...] = ()
     considered: tuple[Member, ...] = ()
+    run: str = ""
+    remarks: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     @property
     def first(self) -> Frame:
@@ -84,8 +99,8 @@ class Group:
 
     @property
     def night(self) -> str:
-        """The night of the primary frame."""
-        return self.first.night
+        """The night of the primary frame, or the run."""
+        return self.run or self.first.night
 
 
 class Grouping:
@@ -97,11 +112,14 @@ class Grouping:
         The instrument's rules.
     reader : TraitsReader
         Gives frames their traits.
+    run : str
+        The observing run whose ABs are made across nights; empty for ABs made night by night.
     """
 
-    def __init__(self, rules: Rules, reader: TraitsReader) -> None:
+    def __init__(self, rules: Rules, reader: TraitsReader, run: str = "") -> None:
         self._rules = rules
         self._reader = reader
+        self._run = run
         self._deciding = {task.name: _deciding(rules, task) for task in rules.tasks}
         self._rejected: dict[Traits, Preselection | None] = {}
         self._known: dict[str, Traits] = {}
@@ -128,6 +146,10 @@ class Grouping:
                 self._known[frame.name] = traits
         return sorted(kept.values(), key=lambda f: (f.mjd_obs, f.name)), left_out
 
+    def know(self, frames: Iterable[Frame]) -> None:
+        """Take the primary frames of ABs of another release, which no pre-selection looks at again."""
+        self._known.update((frame.name, self._reader.of(frame)) for frame in frames)
+
     def groups(self, task: Task, frames: Iterable[Frame]) -> list[Group]:
         """Return the groups of a task, in order of time; `frames` as :meth:`usable` gives them."""
         members = [frame for frame in frames if frame.raw_class in task.raw and self._wanted(task, frame)]
@@ -151,7 +173,9 @@ class Grouping:
             key=lambda group: (group.first.mjd_obs, group.first.name),
         )
 
-    def of_abs(self, task: Task, considered: tuple[Member, ...]) -> tuple[list[Group], list[LeftOut]]:
+    def of_abs(
+        self, task: Task, considered: tuple[Member, ...], regrouper: Regrouper
+    ) -> tuple[list[Group], list[LeftOut]]:
         """Return the groups of a second step in order of time, and the ABs that had to be left out.
 
         A group that was too small from the start, an OB of one exposure, is none and nothing is left out.
@@ -160,38 +184,70 @@ class Grouping:
         ----------
         considered : tuple of Member
             The ABs of the tasks that make the inputs, in any order.
+        regrouper : Regrouper
+            Divides groups further, where the release wants it.
         """
         considered = tuple(sorted(considered, key=lambda member: (member.frame.mjd_obs, member.ab.name)))
         by_key: dict[Hashable, list[Member]] = {}
         for member in considered:
             if member.inputs and self._wanted(task, member.frame):
                 values = (value_of(member.frame, self._rules.aliases, name) for name in task.group_by)
-                by_key.setdefault((member.frame.night, *map(comparable, values)), []).append(member)
+                night = self._run or member.frame.night
+                by_key.setdefault((night, *map(comparable, values)), []).append(member)
         groups: list[Group] = []
         left_out: list[LeftOut] = []
         for together in by_key.values():
             frames = {member.frame.name: member for member in together}
-            for part in self._similar(task, [member.frame for member in together]):
-                members = [frames[frame.name] for frame in part]
-                usable = tuple(member for member in members if not member.defect)
-                if len(usable) >= task.min_raw:
-                    refused = tuple(member for member in members if member.defect)
-                    groups.append(self._group_of_abs(task, usable, refused, considered))
-                if len(members) >= task.min_raw:
-                    left_out += _left_out_of(task, members, usable)
+            for similar in self._similar(task, [member.frame for member in together]):
+                parts = regrouper.parts(task.name, similar) if len(similar) >= task.min_raw else []
+                for part in parts:
+                    members = [frames[frame.name] for frame in part.frames]
+                    left_out += self._not_combined(task, part, members)
+                    if self._may_combine(task, members):
+                        elsewhere = [
+                            (frame.name, other.reason)
+                            for other in parts
+                            if other is not part
+                            for frame in other.frames
+                        ]
+                        group = self._group_of_abs(task, members, considered)
+                        groups.append(replace(group, remarks=part.remarks, elsewhere=tuple(elsewhere)))
         return sorted(groups, key=lambda group: (group.first.mjd_obs, group.first.name)), left_out
 
-    def _group_of_abs(
-        self,
-        task: Task,
-        members: tuple[Member, ...],
-        refused: tuple[Member, ...],
-        considered: tuple[Member, ...],
-    ) -> Group:
-        frames, traits = tuple(member.frame for member in members), members[0].traits
-        mjd_mod = math.fsum(member.ab.mjd_obs_mod for member in members) / len(members)
+    def _may_combine(self, task: Task, members: Sequence[Member]) -> bool:
+        usable = [member for member in members if not member.defect]
+        return len(usable) >= task.min_raw and (not self._run or len(_blocks(usable)) > 1)
+
+    def _group_of_abs(self, task: Task, members: Sequence[Member], considered: tuple[Member, ...]) -> Group:
+        usable = tuple(member for member in members if not member.defect)
+        refused = tuple(member for member in members if member.defect)
+        frames, traits = tuple(member.frame for member in usable), usable[0].traits
+        mjd_mod = math.fsum(member.ab.mjd_obs_mod for member in usable) / len(usable)
         exclusion, reason = self._against(task, frames, traits, {})
-        return Group(task, frames, traits, round(mjd_mod, 8), exclusion, reason, members, refused, considered)
+        return Group(
+            task, frames, traits, round(mjd_mod, 8), exclusion, reason, usable, refused, considered, self._run
+        )
+
+    def _not_combined(self, task: Task, part: Part, members: Sequence[Member]) -> list[LeftOut]:
+        """Return the ABs of a part that are in no AB of the second step, each with the reason."""
+        if self._run and len(_blocks(members)) < 2:
+            target = ", ".join(
+                f"{name} {shown(comparable(value_of(members[0].frame, self._rules.aliases, name)))}"
+                for name in task.group_by
+            )
+            block = next(iter(_blocks(members)))
+            reason = f"OB {block} is the only one of {target}: its cube is final without a deep one"
+            return [LeftOut(member.ab.name, self._run, SINGLE_OB, reason) for member in members]
+        if len(members) < task.min_raw:
+            return [LeftOut(m.ab.name, self._run or m.ab.date, part.code, part.reason) for m in members]
+        found = _left_out_of(task, members, self._run)
+        usable = [member for member in members if not member.defect]
+        if self._run and len(usable) >= task.min_raw and not self._may_combine(task, members):
+            reason = (
+                f"of its {len(_blocks(members))} OBs only OB {next(iter(_blocks(usable)))} can be combined"
+            )
+            found += [LeftOut(member.ab.name, self._run, TOO_FEW_INPUTS, reason) for member in usable]
+        return found
 
     def _similar(self, task: Task, frames: list[Frame]) -> list[list[Frame]]:
         """Divide frames of one group by the values that may differ only so far; the order is kept."""
@@ -305,17 +361,23 @@ class Grouping:
         return first_failure(rule.when, traits.value) is None
 
 
-def _left_out_of(task: Task, members: Sequence[Member], usable: Sequence[Member]) -> list[LeftOut]:
-    """Return the ABs of a group that are in no AB of the second step, each with the reason."""
+def _blocks(members: Iterable[Member]) -> list[str]:
+    """Return the OBs of exposures, each once, in order of time."""
+    return list(dict.fromkeys(member.ab.obs_id for member in members))
+
+
+def _left_out_of(task: Task, members: Sequence[Member], run: str) -> list[LeftOut]:
+    """Return the ABs of a group that are defective, or too few, each with the reason."""
+    usable = [member for member in members if not member.defect]
     found = []
     for member in members:
         if member.defect:
             reason = f"not in an AB of task {task.name}: it is itself {member.defect}"
-            found.append(LeftOut(member.ab.name, member.ab.date, DEFECTIVE_INPUT, reason))
+            found.append(LeftOut(member.ab.name, run or member.ab.date, DEFECTIVE_INPUT, reason))
     if len(usable) < task.min_raw:
         there = f"{len(usable)} of {len(members)} ABs can be processed"
         reason = f"{there}, task {task.name} needs at least {task.min_raw}"
-        found += [LeftOut(m.ab.name, m.ab.date, TOO_FEW_INPUTS, reason) for m in usable]
+        found += [LeftOut(m.ab.name, run or m.ab.date, TOO_FEW_INPUTS, reason) for m in usable]
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from phoenix.association.traits import Traits
 from phoenix.association.words import Words
 from phoenix.config.rules import Task
-from phoenix.model.ab import AssociationBlock, ProductInput, RawFile
+from phoenix.model.ab import AssociationBlock, ProductInput, RawFile, reference
 from phoenix.model.frame import Frame
 
 
@@ -36,15 +36,51 @@ class Member:
     defect: str
 
 
-def products_taken(task: Task, ab: AssociationBlock, words: Words) -> tuple[ProductInput, ...]:
-    """Return the products a second step takes of an AB; none when a required one is not to be made."""
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """An AB of another release that is processed: what deep ABs are made of.
+
+    Attributes
+    ----------
+    frame
+        Its primary frame, which speaks for it.
+    raws
+        All raw frames its products go back to.
+    defect
+        Why its products must not be used; empty when they may.
+    """
+
+    ab: AssociationBlock
+    frame: Frame
+    raws: tuple[RawFile, ...]
+    defect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservingRun:
+    """A run ``099.A-0023(B)`` with its processed ABs, whose key stands in place of the night.
+
+    Attributes
+    ----------
+    lost
+        Names of ABs whose primary frame is not in the catalogue any more.
+    """
+
+    key: str
+    processed: tuple[Processed, ...]
+    lost: tuple[str, ...] = ()
+
+
+def products_taken(task: Task, ab: AssociationBlock, words: Words, release: str) -> tuple[ProductInput, ...]:
+    """Return the products a second step of a release takes of an AB; none when a required one is not made."""
     taken: list[ProductInput] = []
     for entry in task.inputs:
         if entry.made_by == ab.task:
             tags = words.made(entry.product, ab.expected)
             if entry.required and not tags:
                 return ()
-            taken += [ProductInput(ab.name, tag, entry.required, ab.level) for tag in tags]
+            name = reference(ab, release)
+            taken += [ProductInput(name, tag, entry.required, ab.level) for tag in tags]
     return tuple(taken)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phoenix.association.cascade import downstream
@@ -15,11 +15,15 @@ from phoenix.chain.sources.switch import Sources
 from phoenix.config.loader import Configuration
 from phoenix.errors import AssociationError, PhoenixError, UsageError
 from phoenix.model.ab import AssociationBlock, Completeness, Tree
-from phoenix.model.ab_text import content_sha256, write
+from phoenix.model.ab_text import content_sha256, parse, write
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import WITHDRAWN, AbRepository, AbState, Change
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
+from phoenix.store.named_trees import NamedTree
+
+#: Alias whose value names the target in the setting of an AB.
+TARGET = "target"
 
 
 @dataclass(slots=True)
@@ -103,6 +107,7 @@ def create_abs(
     *,
     source: SourceName | None = None,
     associations: Path | None = None,
+    target: str | None = None,
 ) -> Creation:
     """Make the ABs of a batch, or of some of its nights, and store them with their reasons.
 
@@ -117,11 +122,13 @@ def create_abs(
         The source of all nights, whatever the release says.
     associations : Path, optional
         The folder of calSelector's association files; default: the site's.
+    target : str, optional
+        Only the ABs of this target of a run; those of others stay as they are.
 
     Raises
     ------
     UsageError
-        If the batch was never opened, or a night is not one of it.
+        If the batch was never opened, a night is not one of it, or no AB is of the target.
     ConfigError
         If the rules or the instrument's configuration are wrong, or a stored tree is not there.
     InfrastructureError
@@ -130,6 +137,8 @@ def create_abs(
     wanted = _wanted_nights(configuration, release, key, nights)
     sources = Sources(BatchFrames(database, configuration, release, key), source, associations)
     found = sources.blocks(wanted)
+    if target is not None:
+        found = _of_target(found, target)
     trees = AbTrees(configuration.folders)
     with database.transaction() as session:
         batch_id = BatchRepository(session).find(release, key).id
@@ -139,6 +148,7 @@ def create_abs(
             abs_ = AbRepository(session, trees)
             created = _store_night(abs_, trees, batch_id, night, sources.of(night), found)
         trees.save_left_out(release, night, [_plain(out) for out in created.left_out])
+        _keep_on_the_way(database, configuration, release, created)
         if created.changes or created.left_out or created.errors or created.withdrawn:
             result.append(created)
     with database.transaction() as session:
@@ -147,6 +157,43 @@ def create_abs(
         if problems:
             BatchRepository(session).note_problems(release, key, problems)
     return Creation(tuple(result), tuple(again))
+
+
+def _of_target(found: Sourced, target: str) -> Sourced:
+    """Leave only the ABs of a target, as their setting names it, and withdraw none of the others."""
+    blocks = tuple(block for block in found.blocks if dict(block.ab.match_keys).get(TARGET) == target)
+    if not blocks:
+        known = sorted({dict(block.ab.match_keys).get(TARGET, "") for block in found.blocks} - {""})
+        raise UsageError(
+            f"target {target}",
+            "no AB of the batch is of it",
+            f"one of {', '.join(known) or '(none: it has no AB with a target in its setting)'}",
+            "phoenix ab left-out tells which targets are left to their single OB",
+        )
+    return replace(found, blocks=blocks, whole=False)
+
+
+def _keep_on_the_way(
+    database: Database, configuration: Configuration, release: str, created: NightCreation
+) -> None:
+    """Put what was made into the release's intermediate trees, where people and other sites look for it.
+
+    ABs that come from such a tree are there already, as they were; what is made beside them is added.
+    """
+    names = [
+        NamedTree(configuration.folders, name) for name in configuration.release(release).intermediate_trees
+    ]
+    if not names:
+        return
+    changed = [name for name, change in created.changes.items() if change is not Change.KEPT]
+    source = AbTrees(configuration.folders)
+    for name in (*changed, *created.withdrawn):
+        with database.transaction() as session:
+            state = AbRepository(session, source).state(release, name)
+        ab = parse(source.text(release, Tree.SOURCE, state.night, name), name).ab
+        if not ab.origin.startswith(SourceName.STORED.value):
+            for tree in names:
+                tree.keep(ab)
 
 
 @dataclass(frozen=True, slots=True)

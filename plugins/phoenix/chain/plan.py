@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from phoenix.config.loader import Configuration
-from phoenix.model.batch import BatchKey
+from phoenix.model.batch import BatchKey, BatchKind
 from phoenix.model.frame import FrameKind
 from phoenix.model.outcome import Outcome
 from phoenix.store.attempts import AttemptRepository
@@ -20,9 +20,12 @@ _GOOD = [outcome.value for outcome in Outcome if outcome.succeeded]
 
 
 def nights_with_frames(database: Database, configuration: Configuration, release: str, key: str) -> list[str]:
-    """Return the nights of the batch for which the catalogue has raw frames, in order."""
+    """Return the nights of the batch for which the catalogue has raw frames, in order; a run as it is."""
     stream = configuration.release(release)
-    nights = BatchKey(stream.batch, key).nights()
+    batch = BatchKey(stream.batch, key)
+    if batch.kind is BatchKind.RUN:
+        return list(batch.dates())
+    nights = batch.nights()
     with database.transaction() as session:
         return list(
             session.scalars(

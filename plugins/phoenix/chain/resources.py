@@ -17,7 +17,7 @@ from phoenix.execution.memory import estimate_gb
 from phoenix.execution.retry import RetryPolicy, had_all_memory
 from phoenix.execution.staging import Producer, Refusal, resolve
 from phoenix.headers.reader import read_headers
-from phoenix.model.ab import AssociationBlock, Tree
+from phoenix.model.ab import AssociationBlock, Tree, referred
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.attempts import AttemptRepository
 
@@ -50,7 +50,7 @@ def producers_of(session: Session, release: str, ab: AssociationBlock) -> dict[s
     """Return the ABs an AB waits for, with what they published."""
     attempts = AttemptRepository(session)
     return {
-        name: Producer(name, outcome, attempts.products(release, name))
+        name: Producer(name, outcome, attempts.products(*referred(name, release)))
         for name, outcome in attempts.outcomes(release, ab.waits_for).items()
     }
 

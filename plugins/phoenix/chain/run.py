@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from enum import StrEnum
 from pathlib import Path
 
+from phoenix.association.cascade import upstream
 from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import convert_idps
 from phoenix.chain.create import create_abs
@@ -21,8 +22,10 @@ from phoenix.chain.retries import run_with_retries
 from phoenix.chain.scan import scan_into_catalogue
 from phoenix.config.loader import Configuration
 from phoenix.config.release import QcMode
-from phoenix.errors import PhoenixError
+from phoenix.errors import PhoenixError, UsageError
 from phoenix.model.report import BatchReport
+from phoenix.store.ab_trees import AbTrees
+from phoenix.store.abs import AbRepository
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 
@@ -48,6 +51,13 @@ class BatchRun:
     ----------
     owner : str
         Who runs it; another owner's running batch is refused.
+    abs_ : collection of str, optional
+        Run only the recipes of these ABs, and of those they wait for; default: of all.
+
+    Raises
+    ------
+    UsageError
+        If a name in `abs_` is none of an AB of the batch, when the recipes run.
     """
 
     def __init__(
@@ -58,6 +68,7 @@ class BatchRun:
         key: str,
         owner: str,
         say: Progress,
+        abs_: Collection[str] = (),
     ) -> None:
         self._database = database
         self._configuration = configuration
@@ -65,6 +76,7 @@ class BatchRun:
         self._key = key
         self._owner = owner
         self._say = say
+        self._abs = abs_
 
     def run(self, only: Iterable[Step] = tuple(Step)) -> BatchReport:
         """Do the steps that are asked for, each only as far as it is not done yet; always close the batch.
@@ -128,8 +140,10 @@ class BatchRun:
     def _cascade(self) -> None:
         """Run the ABs task by task; ABs of one task in parallel, a bad one stops no other."""
         release = self._configuration.release(self._release)
+        wanted = self._wanted()
         for task in self._configuration.rules(release.instrument).tasks_for(release):
             names = pending(self._database, self._release, self._key, task.name)
+            names = [name for name in names if wanted is None or name in wanted]
             # Each takes its share of the host before it starts: not more than cores and memory allow.
             with ThreadPoolExecutor(at_once(self._configuration, self._release)) as pool:
                 running = {pool.submit(run_with_retries, *self._ab(name)): name for name in names}
@@ -141,6 +155,24 @@ class BatchRun:
                     else:
                         notes = f": {attempt.findings[0]}" if attempt.findings else ""
                         self._say(f"{task.name} {running[future]} {attempt.outcome}{notes}")
+
+    def _wanted(self) -> set[str] | None:
+        """Return the ABs whose recipes shall run, with those of the batch they wait for; None: all."""
+        if not self._abs:
+            return None
+        with self._database.transaction() as session:
+            batch = BatchRepository(session).find(self._release, self._key)
+            abs_ = AbRepository(session, AbTrees(self._configuration.folders))
+            graph = {state.name: state.waits_for for state in abs_.states(batch.id)}
+        for name in self._abs:
+            if name not in graph:
+                raise UsageError(
+                    f"AB {name}",
+                    f"is not of batch {self._release} {self._key}",
+                    "a name as `phoenix ab list` shows it",
+                    f"phoenix ab list {self._release} '{self._key}'",
+                )
+        return upstream(graph, self._abs)
 
     def _ab(self, name: str) -> tuple[Database, Configuration, str, str]:
         return self._database, self._configuration, self._release, name

@@ -45,6 +45,7 @@ def create(
     associations: Annotated[
         Path | None, typer.Option(help="folder of calSelector's XML files; default: the site's")
     ] = None,
+    target: Annotated[str | None, typer.Option(help="only this target of a run, as OBS.TARG.NAME")] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Make the ABs of a batch, or take them from stored trees; exit 1 if some could not be made."""
@@ -62,6 +63,7 @@ def create(
             [night] if night else None,
             source=chosen,
             associations=associations,
+            target=target,
         )
     rows = [
         {
@@ -123,7 +125,7 @@ def left_out(
     release: Release, key: Key, night: NightOption = None, output: FormatOption = Format.TABLE
 ) -> None:
     """List raw frames that pre-selection or their headers keep out of any AB, with code and reason."""
-    nights = [night] if night else BatchKey(get_configuration().release(release).batch, key).nights()
+    nights = [night] if night else BatchKey(get_configuration().release(release).batch, key).dates()
     rows = [{"night": of, **frame} for of in nights for frame in _trees().left_out(release, of)]
     show(rows, output, "Frames in no AB", "every classified frame is in an AB")
 

@@ -23,18 +23,29 @@ def run(
     release: Annotated[str, typer.Argument(help="e.g. UVES_R3")],
     key: Annotated[str, typer.Argument(help="night 2019-03-04, month 2019-03 or run 099.A-0023(B)")],
     only: Annotated[str, typer.Option(help="steps, comma separated, e.g. create_abs,edit_abs")] = "",
+    ab: Annotated[
+        list[str] | None,
+        typer.Option(help="only this AB and those it waits for; no step after the recipes"),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Process a batch; a second call does only what is not done yet."""
     from phoenix.chain.run import BatchRun, Step
 
     try:
-        steps = [Step(name.strip()) for name in only.split(",") if name.strip()] or list(Step)
+        steps = [Step(name.strip()) for name in only.split(",") if name.strip()]
     except ValueError as error:
         raise UsageError("--only", str(error), f"names among {', '.join(Step)}") from error
+    steps = steps or (list(Step)[: list(Step).index(Step.RUN_RECIPES) + 1] if ab else list(Step))
     owner = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}"
     batch = BatchRun(
-        get_database(), get_configuration(), release, key, owner, say=lambda line: typer.echo(line, err=True)
+        get_database(),
+        get_configuration(),
+        release,
+        key,
+        owner,
+        say=lambda line: typer.echo(line, err=True),
+        abs_=ab or (),
     )
     report = batch.run(steps)
     typer.echo(json.dumps(report.as_dict(), indent=2) if output is Format.JSON else report.text())
@@ -48,7 +59,7 @@ def status(release: str, key: str, output: FormatOption = Format.TABLE) -> None:
 
     report = batch_report(get_database(), get_configuration(), release, key)
     typer.echo(json.dumps(report.as_dict(), indent=2) if output is Format.JSON else report.text())
-    raise typer.Exit(0 if report.state in {BatchState.DONE, BatchState.RUNNING} else 1)
+    raise typer.Exit(0 if report.state in {BatchState.DONE, BatchState.RUNNING, BatchState.DUE} else 1)
 
 
 @app.command("list")

@@ -57,6 +57,7 @@ def crosscheck(files: Files) -> Iterator[ConfigError]:
         if files.instruments and release.instrument.lower() not in files.instruments:
             known = [instrument.instrument for instrument in files.instruments.values()]
             yield _unknown(f"releases/{name}.yaml, field instrument", release.instrument, "instrument", known)
+        yield from _second_steps(name, release, files)
     if files.site is not None and files.site.hosts:
         yield from _hosts(files.site, files)
     for name, rules in files.rules.items():
@@ -74,6 +75,29 @@ def crosscheck(files: Files) -> Iterator[ConfigError]:
             for task_name in qc.tasks:
                 if task_name not in tasks:
                     yield _unknown(f"qc/{name}.yaml, field tasks", task_name, "task of the rules", tasks)
+
+
+def _second_steps(name: str, release: Release, files: Files) -> Iterator[ConfigError]:
+    """Check what a release says of steps that combine ABs: the release they come from, the tasks divided."""
+    made_of = release.ab_source.made_of
+    if made_of is not None:
+        place, maker = f"releases/{name}.yaml, field ab_source.made_of", files.releases.get(made_of)
+        if maker is None:
+            yield _unknown(place, made_of, "release", files.releases)
+        elif maker.instrument != release.instrument or maker.ab_source.made_of is not None:
+            yield ConfigError(
+                place,
+                f"found {made_of!r}, a release of {maker.instrument} in mode {maker.mode}",
+                f"a release of {release.instrument} whose ABs are made by night",
+                "name the release that makes the cubes of single exposures",
+            )
+    rules = files.rules.get(release.instrument.lower())
+    if release.regrouping is not None and rules is not None:
+        known = [task.name for task in rules.tasks if task.inputs]
+        for number, task in enumerate(release.regrouping.tasks):
+            if task not in known:
+                place = f"releases/{name}.yaml, field regrouping.tasks.{number}"
+                yield _unknown(place, task, "second step of the rules", known)
 
 
 def _hosts(site: Site, files: Files) -> Iterator[ConfigError]:

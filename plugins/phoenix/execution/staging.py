@@ -139,8 +139,11 @@ def _made(producer: Producer | None, tag: str) -> list[Path]:
 
 
 def _name_of(ab_name: str, product: Path) -> str:
-    """Return a name that tells products of different ABs apart; recipes give them all the same."""
-    return f"{ab_name.removesuffix('.ab')}_{product.name}"
+    """Return a name that tells products of different ABs apart; recipes give them all the same.
+
+    Of an AB of another release only its name counts: an AB combines products of one release.
+    """
+    return f"{PurePosixPath(ab_name).name.removesuffix('.ab')}_{product.name}"
 
 
 def _why_blocked(producer: Producer | None, name: str, tag: str) -> str:

@@ -1,7 +1,7 @@
 """What the YAML of an instrument cannot say: PGIs, converters and QC measurements, registered by name.
 
-``instruments/<instrument>/<step>.py`` holds the code of one instrument for one step (``pgi``, ``qc``,
-``idp``). Importing it registers what it offers. A module is imported only when its step runs, so that drawing
+``instruments/<instrument>/<step>.py`` holds the code of one instrument for one step (``pgi``, ``smart``
+for groups that keys cannot tell apart, ``qc``, ``idp``). Importing it registers what it offers. A module is imported only when its step runs, so that drawing
 a report never pays for the converter.
 """
 
@@ -21,7 +21,7 @@ def load(instrument: str, step: str) -> None:
     instrument : str
         Name as in the configuration, e.g. ``UVES``.
     step : str
-        ``pgi``, ``qc`` or ``idp``.
+        ``pgi``, ``smart``, ``qc`` or ``idp``.
     """
     package = f"{__name__}.{instrument.lower()}"
     # The parent is asked first: find_spec of a child raises when its parent does not exist.

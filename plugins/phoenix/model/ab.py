@@ -85,7 +85,7 @@ class ProductInput:
     Attributes
     ----------
     ab
-        Name of the AB that makes them.
+        The AB that makes them: its name, or ``<release>/<name>`` where it is of another release.
     tag
         PRO.CATG, which is also the tag in the SOF; all products of it are taken.
     mandatory
@@ -189,13 +189,16 @@ class AssociationBlock:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """Names of the ABs that must have run first, each once, in order: inputs, then masters."""
+        """The ABs that must have run first, each once, in order: inputs, then masters.
+
+        Names, or ``<release>/<name>`` of another release.
+        """
         masters = (m.source for m in self.mcalibs if m.status is McalibStatus.VIRTUAL)
         return tuple(dict.fromkeys((*self.input_abs, *masters)))
 
     @property
     def input_abs(self) -> tuple[str, ...]:
-        """Names of the ABs whose products are the inputs, each once, in order."""
+        """The ABs whose products are the inputs, each once, in order; as in :class:`ProductInput`."""
         return tuple(dict.fromkeys(entry.ab for entry in self.inputs))
 
     @property
@@ -207,6 +210,17 @@ class AssociationBlock:
     def product_root(self) -> str:
         """DFOS product root, ``r.<stem>``."""
         return f"r.{self.stem}"
+
+
+def reference(ab: AssociationBlock, release: str) -> str:
+    """Return what ABs of a release call this AB: its name, with its release if that is another one."""
+    return ab.name if ab.release == release else f"{ab.release}/{ab.name}"
+
+
+def referred(text: str, release: str) -> tuple[str, str]:
+    """Return release and name of the AB that an AB of this release refers to."""
+    other, _, name = text.rpartition("/")
+    return other or release, name
 
 
 def raws_of(ab: AssociationBlock, made_by: Mapping[str, AssociationBlock]) -> tuple[RawFile, ...]:

@@ -2,7 +2,7 @@
 
 One parser, one writer; how values are quoted stands in :mod:`phoenix.model.ab_lines`. Keys of DFOS keep their
 DFOS names (``RAW_TYPE``, ``MJD-OBS_MOD``, ``RAW_MATCH_KEY`` ...). Our own convention, since DFOS's is not
-public: ``RAWFILE path tag``, ``INPUT ab PRO.CATG level MANDATORY|OPTIONAL``, ``MIN_INPUTS number``,
+public: ``RAWFILE path tag``, ``INPUT [release/]ab PRO.CATG level MANDATORY|OPTIONAL``, ``MIN_INPUTS number``,
 ``MCALIB status path-or-AB PRO.CATG dt_days level MANDATORY|OPTIONAL``,
 ``PARAM name=value``, ``EXPECT PRO.CATG``, ``MISSING PRO.CATG reason``, ``EXCLUDED code reason``,
 ``PGI name version sha256``, ``WAITFOR ab``, and after processing ``OUTCOME``, ``TEXEC_AB`` (seconds),

@@ -20,8 +20,12 @@ class BatchKind(StrEnum):
 
 
 class BatchState(StrEnum):
-    """How a batch stands; PARTIAL means that something is missing and the report says what."""
+    """How a batch stands; PARTIAL means that something is missing and the report says what.
 
+    DUE is a run that is complete and was announced, and that nobody has opened yet.
+    """
+
+    DUE = "DUE"
     RUNNING = "RUNNING"
     DONE = "DONE"
     PARTIAL = "PARTIAL"
@@ -68,7 +72,7 @@ class BatchKey:
         return True
 
     def nights(self) -> tuple[str, ...]:
-        """Return the nights of the batch in order; a run has none of its own."""
+        """Return the nights of the batch in order; a run has none of its own, see `dates`."""
         if self.kind is BatchKind.RUN:
             return ()
         if self.kind is BatchKind.NIGHT:
@@ -78,3 +82,7 @@ class BatchKey:
         return tuple(
             (first + timedelta(days=day)).isoformat() for day in range(calendar.monthrange(year, month)[1])
         )
+
+    def dates(self) -> tuple[str, ...]:
+        """Return what ABs of the batch have as their date: its nights, or the run as a pseudo date."""
+        return (self.text,) if self.kind is BatchKind.RUN else self.nights()

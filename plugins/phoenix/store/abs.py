@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from phoenix.errors import AssociationError, UsageError
-from phoenix.model.ab import AssociationBlock, Completeness, PgiEntry, Tree
+from phoenix.model.ab import AssociationBlock, Completeness, PgiEntry, Tree, referred
 from phoenix.model.ab_text import AbDocument, Processing, content_sha256, write
 from phoenix.model.frame import Value
 from phoenix.model.outcome import Outcome
@@ -303,7 +303,7 @@ class AbRepository:
     def _pending(self, batch_id: int, task: str | None) -> list[tuple[AbState, bool]]:
         states = [_state(row) for row in self._of_batch(batch_id, task, None)]
         pending = [state for state in states if state.pending]
-        wanted = {name for state in pending for name in state.waits_for}
+        wanted = {referred(name, state.release)[1] for state in pending for name in state.waits_for}
         made = {
             (release, name)
             for release, name, outcome in self._session.execute(
@@ -315,7 +315,7 @@ class AbRepository:
             (
                 state,
                 state.completeness is Completeness.COMPLETE
-                and all((state.release, name) in made for name in state.waits_for),
+                and all(referred(name, state.release) in made for name in state.waits_for),
             )
             for state in pending
         ]

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from phoenix.errors import UsageError
-from phoenix.model.ab import Tree
+from phoenix.model.ab import Tree, referred
 from phoenix.model.outcome import Attempt, Outcome
 from phoenix.model.product import Product
 from phoenix.store.masters import INPUT
@@ -99,7 +99,8 @@ class AttemptRepository:
     ) -> None:
         """Record a good attempt with its products, in place of those of earlier attempts.
 
-        An AB that succeeds after others combined what there was without it makes those pending again.
+        An AB that succeeds after others combined what there was without it makes those pending again, and so
+        does each success for ABs of other releases: a rerun of its own release does not reach them.
 
         Parameters
         ----------
@@ -109,8 +110,7 @@ class AttemptRepository:
         late = not any(past.outcome.succeeded for past in self.history(release, name))
         self.end(release, name, attempt)
         row = self._find(release, name, lock=True)
-        if late:
-            self._combine_again(release, name)
+        self._combine_again(release, name, late)
         row.product_folder, row.tree, row.text_sha256 = str(folder), Tree.FINAL.value, sha256
         self._session.execute(delete(ProductRow).where(ProductRow.ab_id == row.id))
         self._session.add_all(
@@ -124,16 +124,14 @@ class AttemptRepository:
             for product in products
         )
 
-    def _combine_again(self, release: str, name: str) -> None:
+    def _combine_again(self, release: str, name: str, late: bool) -> None:
         good = [outcome.value for outcome in Outcome if outcome.succeeded]
-        users = select(AbCalibrationRow.ab_id).where(
-            AbCalibrationRow.source == name, AbCalibrationRow.status == INPUT
-        )
-        self._session.execute(
-            update(AbRow)
-            .where(AbRow.release == release, AbRow.id.in_(users), AbRow.outcome.in_(good))
-            .values(outcome=None)
-        )
+        users = select(AbCalibrationRow.ab_id).where(AbCalibrationRow.status == INPUT)
+        which = AbRow.id.in_(users.where(AbCalibrationRow.source == f"{release}/{name}"))
+        if late:
+            of_release = users.where(AbCalibrationRow.source == name)
+            which |= (AbRow.release == release) & AbRow.id.in_(of_release)
+        self._session.execute(update(AbRow).where(which, AbRow.outcome.in_(good)).values(outcome=None))
 
     def history(self, release: str, name: str) -> tuple[Attempt, ...]:
         """Return the ended attempts of an AB, oldest first."""
@@ -149,11 +147,24 @@ class AttemptRepository:
         return tuple(Product(row.path, row.pro_catg, row.size_bytes, row.sha256) for row in rows)
 
     def outcomes(self, release: str, names: Iterable[str]) -> dict[str, Outcome | None]:
-        """Return how ABs ended, by name; None for those that did not run yet."""
+        """Return how ABs ended, by what the release calls them; None for those that did not run yet.
+
+        Parameters
+        ----------
+        names
+            Names, or ``<release>/<name>`` of other releases; those not known are left out.
+        """
+        wanted = {referred(name, release): name for name in names}
         rows = self._session.execute(
-            select(AbRow.name, AbRow.outcome).where(AbRow.release == release, AbRow.name.in_(list(names)))
+            select(AbRow.release, AbRow.name, AbRow.outcome).where(
+                AbRow.release.in_({of for of, _ in wanted}), AbRow.name.in_({name for _, name in wanted})
+            )
         )
-        return {name: Outcome(outcome) if outcome else None for name, outcome in rows}
+        return {
+            wanted[of, name]: Outcome(outcome) if outcome else None
+            for of, name, outcome in rows
+            if (of, name) in wanted
+        }
 
     def _find(self, release: str, name: str, lock: bool) -> AbRow:
         query = select(AbRow).where(AbRow.release == release, AbRow.name == name)

@@ -41,7 +41,7 @@ from phoenix.store.tables import (
 INPUT = "INPUT"
 #: Status of the one line of an AB whose text was not read into the index yet.
 UNREAD = "UNREAD"
-#: Lines with these name an AB of the same release, the others a file.
+#: Lines with these name an AB, as ``<release>/<name>`` if that is of another release; the others a file.
 _MADE_BY_AB = (McalibStatus.VIRTUAL.value, INPUT)
 
 
@@ -182,8 +182,10 @@ class MasterRepository:
         """Return ABs and all that use what they make, by name or as files, and so on; also over releases."""
         reached = select(func.unnest(_array(ab_ids)).label("ab_id")).cte("reached", recursive=True)
         maker, user = aliased(AbRow), aliased(AbRow)
+        elsewhere = maker.release + "/" + maker.name
         made = union_all(
             select(maker.name.label("source")).correlate(maker),
+            select(elsewhere).correlate(maker),
             select(ProductRow.path).where(ProductRow.ab_id == maker.id).correlate(maker),
         ).lateral("made")
         line = aliased(AbCalibrationRow)
@@ -194,7 +196,13 @@ class MasterRepository:
             .join(made, true())
             .join(line, line.source == made.c.source)
             .join(user, user.id == line.ab_id)
-            .where(or_(line.status.not_in(_MADE_BY_AB), user.release == maker.release))
+            .where(
+                or_(
+                    line.status.not_in(_MADE_BY_AB),
+                    user.release == maker.release,
+                    line.source == elsewhere,
+                )
+            )
         )
         return set(self._session.scalars(select(reached.union(users).c.ab_id)))
 
@@ -262,13 +270,17 @@ class MasterRepository:
     def used(self, release: str | None = None) -> list[UsedMaster]:
         """Return the calibrations ABs use themselves, by status, source and tag."""
         line = AbCalibrationRow
-        maker = case((line.status.in_(_MADE_BY_AB), AbRow.release), else_="").label("maker")
+        made, elsewhere = line.status.in_(_MADE_BY_AB), line.source.contains("/")
+        maker = case(
+            (made & elsewhere, func.split_part(line.source, "/", 1)), (made, AbRow.release), else_=""
+        ).label("maker")
+        source = case((made, line.name), else_=line.source).label("made")
         query = (
-            select(line.source, maker, line.tag, line.status, func.count(line.ab_id.distinct()))
+            select(source, maker, line.tag, line.status, func.count(line.ab_id.distinct()))
             .join(AbRow, AbRow.id == line.ab_id)
             .where(line.status != UNREAD)
-            .group_by(line.source, maker, line.tag, line.status)
-            .order_by(line.status, line.source, maker, line.tag)
+            .group_by(source, maker, line.tag, line.status)
+            .order_by(line.status, source, maker, line.tag)
         )
         if release is not None:
             query = query.where(AbRow.release == release)
@@ -293,8 +305,10 @@ class MasterRepository:
             & AbCalibrationRow.status.in_(_MADE_BY_AB)
             & (AbRow.release == master.release)
         )
+        elsewhere = f"{master.release}/{master.source}"
+        by_name |= AbCalibrationRow.source == elsewhere
         return query.join(AbRow, AbRow.id == AbCalibrationRow.ab_id).where(
-            AbCalibrationRow.source.in_([master.source, *paths]),
+            AbCalibrationRow.source.in_([master.source, elsewhere, *paths]),
             by_name | AbCalibrationRow.status.not_in(_MADE_BY_AB),
         )
 

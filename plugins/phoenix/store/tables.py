@@ -91,7 +91,8 @@ class AbRow(Base):
     release: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(Text)
     instrument: Mapped[str] = mapped_column(String(16))
-    night: Mapped[str] = mapped_column(String(10))
+    #: The night, or the run in its place.
+    night: Mapped[str] = mapped_column(String(32))
     task: Mapped[str] = mapped_column(String(32))
     recipe: Mapped[str] = mapped_column(Text)
     raw_type: Mapped[str] = mapped_column(Text)
@@ -132,7 +133,7 @@ class AbCalibrationRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     ab_id: Mapped[int] = mapped_column(ForeignKey("ab.id"), index=True)
-    #: Path of the file, or name of the AB of the same release that makes it.
+    #: Path of the file, or the AB that makes it: its name, of another release ``<release>/<name>``.
     source: Mapped[str] = mapped_column(Text, index=True)
     #: Last part of the source.
     name: Mapped[str] = mapped_column(Text, index=True)

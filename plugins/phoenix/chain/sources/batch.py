@@ -7,10 +7,11 @@ from functools import cached_property
 from itertools import islice
 
 from phoenix.association.engine import Associations, associate
+from phoenix.chain.deep import observing_run
 from phoenix.config.loader import Configuration
-from phoenix.config.release import Release
+from phoenix.config.release import Mode, Release
 from phoenix.config.rules import Rules, Task
-from phoenix.errors import UsageError
+from phoenix.instruments import load
 from phoenix.model.batch import BatchKey
 from phoenix.model.frame import Frame, FrameKind, night_begins
 from phoenix.store.bad_masters import BadMasterRepository
@@ -34,7 +35,7 @@ class BatchFrames:
     Raises
     ------
     UsageError
-        If the batch has no nights.
+        If the key is not one of the release's.
     """
 
     def __init__(self, database: Database, configuration: Configuration, release: str, key: str) -> None:
@@ -42,6 +43,7 @@ class BatchFrames:
         self.stream: Release = configuration.release(release)
         self.rules: Rules = configuration.rules(self.stream.instrument)
         self.nights = nights_of(configuration, release, key)
+        load(self.stream.instrument, "smart")
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -56,14 +58,16 @@ class BatchFrames:
 
     @cached_property
     def by_rules(self) -> Associations:
-        """What the rules make of all nights of the batch."""
+        """What the rules make of all nights of the batch, or of the processed ABs of its run."""
+        deep = self.stream.mode is Mode.DEEP
         return associate(
-            self._frames(),
+            self.statics() if deep else self._frames(),
             self.rules,
             self.stream,
             self.configuration.instrument(self.stream.instrument),
             self.nights,
             self.bad,
+            observing_run(self.database, self.configuration, self.stream.release, self.key) if deep else None,
         )
 
     def named(self, names: Iterable[str]) -> list[Frame]:
@@ -112,18 +116,11 @@ class BatchFrames:
 
 
 def nights_of(configuration: Configuration, release: str, key: str) -> tuple[str, ...]:
-    """Return the nights of a batch.
+    """Return the nights of a batch; of a run the run itself, which stands in place of a night.
 
     Raises
     ------
     UsageError
-        If the batch is a run.
+        If the key is not one of the release's.
     """
-    nights = BatchKey(configuration.release(release).batch, key).nights()
-    if not nights:
-        raise UsageError(
-            f"batch {release} {key}",
-            "is a run, and ABs are made night by night",
-            "a release whose batches are nights or months",
-        )
-    return nights
+    return BatchKey(configuration.release(release).batch, key).dates()

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from phoenix.chain.sources.batch import BatchFrames
-from phoenix.model.ab import AssociationBlock, Completeness, Mcalib, McalibStatus, Missing
+from phoenix.model.ab import AssociationBlock, Completeness, Mcalib, McalibStatus, Missing, ProductInput
 from phoenix.model.frame import Frame, FrameKind
 
 
@@ -88,7 +88,7 @@ class CalibrationCheck:
         missing += [
             Missing(entry.tag, f"{entry.ab}, which makes {entry.tag}, is not in the batch")
             for entry in ab.inputs
-            if entry.mandatory and entry.ab not in self._there
+            if entry.mandatory and not self._makes(entry)
         ]
         completeness = Completeness.INCOMPLETE if missing else Completeness.COMPLETE
         checked = replace(
@@ -96,9 +96,13 @@ class CalibrationCheck:
             mcalibs=tuple(mcalibs),
             missing=tuple(dict.fromkeys(missing)),
             completeness=completeness,
-            inputs=tuple(entry for entry in ab.inputs if entry.ab in self._there),
+            inputs=tuple(entry for entry in ab.inputs if self._makes(entry)),
         )
         return Checked(checked, tuple(changes))
+
+    def _makes(self, entry: ProductInput) -> bool:
+        """Whether the AB of an input is in the batch; one of another release is asked when the AB runs."""
+        return "/" in entry.ab or entry.ab in self._there
 
     def _problem(self, mcalib: Mcalib) -> str:
         """Return why a calibration cannot be used, to be read after its PRO.CATG; empty when it can."""

@@ -85,6 +85,8 @@ class Sources:
 
 def source_of(configured: AbSource, night: str) -> SourceName:
     """Return where the ABs of a night come from by a release's configuration."""
+    if configured.made_of is not None:
+        return SourceName.CREATED
     if not configured.creates(date.fromisoformat(night)):
         return SourceName.STORED
     return SourceName.CREATED if configured.created_by is Maker.RULES else SourceName.CALSELECTOR
