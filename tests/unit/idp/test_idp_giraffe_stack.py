@@ -70,7 +70,8 @@ def test_the_header_adds_the_exposures_up(tmp_path: Path) -> None:
     header, table = fits.getheader(path), fits.getheader(path, 1)
     expected = {
         "NCOMBINE": 2, "EXPTIME": 2 * EXPTIME_S, "TEXPTIME": 2 * EXPTIME_S, "SINGLEXP": False,
-        "OBID1": 200654321,        "PROV1": "GIRAF.2024-03-11T12:58:30.000.fits", "PROV2": "GIRAF.2024-03-11T13:44:30.000.fits",
+        "OBID1": 200654321, "PROV1": "GIRAF.2024-03-11T12:58:30.000.fits",
+        "PROV2": "GIRAF.2024-03-11T13:44:30.000.fits",
         "FPS": 1, "OBJECT": "STAR'1", "ESO PRO CATG": "STACK_SCIENCE_RBNSPEC_IDP",
     }  # fmt: skip
     assert {keyword: header[keyword] for keyword in expected} == expected
