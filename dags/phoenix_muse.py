@@ -1,0 +1,5 @@
+"""Airflow DAG of MUSE: integral field spectroscopy, from exposures to cubes combined per observation block."""
+
+from phoenix.orchestration.dag_factory import instrument_dag
+
+dag = instrument_dag("MUSE")
