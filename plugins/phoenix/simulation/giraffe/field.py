@@ -14,6 +14,7 @@ from phoenix.simulation.stars import LIGHT_KMS, AbsorptionLine, Continuum, Star
 
 #: Flux density of magnitude zero at 550 nm, erg/s/cm2/A (Vega).
 ZERO_MAGNITUDE_FLUX = 3.63e-9
+FIELDS = 24
 RADIUS_DEG = 0.2
 CLUSTER_VELOCITY_KMS, VELOCITY_SPREAD_KMS = 35.0, 25.0
 LINES_NM = (430.0, 740.0)
@@ -33,10 +34,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Field:
-    """A pointing of the plate: name and centre; `bright` has a star that saturates the detector."""
+    """A pointing of the plate: one every hour of right ascension, and as many with a star too bright."""
 
     number: int
-    bright: bool = False
+
+    @property
+    def bright(self) -> bool:
+        """Whether its first star saturates the detector."""
+        return self.number >= FIELDS
 
     @property
     def name(self) -> str:
@@ -46,7 +51,7 @@ class Field:
     @property
     def ra_deg(self) -> float:
         """Right ascension of the centre."""
-        return 15.0 * self.number
+        return 15.0 * (self.number % FIELDS)
 
     @property
     def dec_deg(self) -> float:
@@ -59,8 +64,8 @@ class Field:
 
 
 def field_near_meridian(lst_deg: float, bright: bool) -> Field:
-    """Return the field closest to the meridian; there is one every hour of right ascension."""
-    return Field(round(lst_deg / 15.0) % 24, bright)
+    """Return the field closest to the meridian."""
+    return Field(round(lst_deg / 15.0) % FIELDS + FIELDS * bright)
 
 
 @cache
