@@ -1,7 +1,7 @@
 """Score bits of an IDP: the scores whose parameters have a ``bit``, as one text of digits.
 
-A digit is 0 where the score is green, 1 where it is red, and ``-`` where it could not be given. The lowest bit
-is leftmost. What a bit means, its limits and what it is measured from are those of its QC1 parameter.
+A digit is 0 where the score is green, 1 where it is red, and ``-`` where it could not be given. The lowest
+bit is leftmost. What a bit means, its limits and what it is measured from are those of its QC1 parameter.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from matplotlib.figure import Figure
-
 from phoenix.errors import ConfigError
 from phoenix.model.ab import AssociationBlock
 from phoenix.qc.products import Products
@@ -38,10 +36,10 @@ class Source:
 
 
 class Picture(Protocol):
-    """A small value that knows how to draw itself; the same value always gives the same figure."""
+    """A small value that knows how to draw itself; the same value always gives the same file."""
 
-    def figure(self) -> Figure:
-        """Return the picture as a figure of its own."""
+    def png(self) -> bytes:
+        """Return the picture as a PNG file."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a recipe run used and made, from the record beside its products: how QC reaches calibrations and inputs."""
+"""What a recipe run used and made, by the record beside its products: the way to calibrations and inputs."""
 
 from __future__ import annotations
 

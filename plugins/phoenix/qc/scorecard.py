@@ -86,16 +86,25 @@ def scorecard(
     parameters : iterable of Parameter
         All that were asked for; they tell the score bits.
     """
-    scores = tuple(scores)
+    scores, parameters = tuple(scores), tuple(parameters)
+    places = {parameter.name: place for place, parameter in enumerate(parameters)}
     by_name = {one.qc1.parameter: one for one in measured}
     products = Counter(one.parameter.name for one in by_name.values())
-    marks = []
+    marks: list[tuple[int, Mark]] = []
     for score in scores:
         one = by_name[score.parameter]
         # The words that tell the products apart, if there are several: "S/N REDL".
         told = words_of(one.parameter.name) - {ITEM} if products[one.parameter.name] > 1 else set()
         words = [word for name, word in one.words.items() if name in told]
         label = " ".join((one.parameter.label or one.parameter.name, *words))
-        marks.append(Mark(label, f"{short_number(score.value)} {one.qc1.unit}".strip(), score.verdict, one.item))
-    marks += [Mark(problem.subject, "not measured", Verdict.GREY) for problem in problems if problem.scored]
-    return Scorecard(tuple(marks), tuple(parameters), scores)
+        value = f"{short_number(score.value)} {one.qc1.unit}".strip()
+        marks.append((places.get(one.parameter.name, 0), Mark(label, value, score.verdict, one.item)))
+    labels = {parameter.name.replace(f"{{{ITEM}}}", "*"): parameter for parameter in parameters}
+    for problem in problems:
+        if problem.scored:
+            known = labels.get(problem.subject)
+            label = (known.label if known else "") or problem.subject
+            place = places[known.name] if known else len(places)
+            marks.append((place, Mark(label, "not measured", Verdict.GREY)))
+    marks.sort(key=lambda placed: placed[0])
+    return Scorecard(tuple(mark for _, mark in marks), parameters, scores)

@@ -27,6 +27,10 @@ class Style(StrEnum):
     CROSSES = "crosses"
     #: Small points, for thousands of them.
     DOTS = "dots"
+    #: Open circles, to be told from filled points.
+    RINGS = "rings"
+    #: Bars of a histogram around x, as wide as the first two are apart.
+    BARS = "bars"
     #: Points joined by a thin line.
     CHAIN = "chain"
     #: A filled band between ``y`` and ``upper``.
@@ -62,8 +66,8 @@ class Plot:
     ----------
     level
         A horizontal line to compare with, e.g. zero.
-    x_whole
-        Whether x is a number such as the order, with no ticks between.
+    x_whole, y_whole
+        Whether it is a number such as the order, with no ticks between.
     """
 
     title: str
@@ -75,6 +79,7 @@ class Plot:
     y_log: bool = False
     level: float | None = None
     x_whole: bool = False
+    y_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +106,38 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A panel with objects on the sky, filled circles coloured by a value; north is up, east is left.
+
+    Attributes
+    ----------
+    x, y, value
+        Shape (n,); equal steps in x and y are drawn equally long.
+    others
+        What has no value: drawn below, with a legend.
+    limits
+        Values shown in the first and the last colour.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    unit: str
+    x: Floats
+    y: Floats
+    value: Floats
+    limits: tuple[float, float]
+    others: tuple[Curve, ...] = ()
+
+
+Panel = Plot | Image | Field
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Panels side by side; ``widths`` and ``height`` are relative."""
 
-    panels: tuple[Plot | Image, ...]
+    panels: tuple[Panel, ...]
     height: float = 1.0
     widths: tuple[float, ...] = ()
 
@@ -124,3 +157,9 @@ class Page:
         from phoenix.qc.pictures.draw import draw
 
         return draw(self)
+
+    def png(self) -> bytes:
+        """Return the page as a PNG file; pages that differ in their data only are drawn on one figure."""
+        from phoenix.qc.pictures.sheet import png_of
+
+        return png_of(self)

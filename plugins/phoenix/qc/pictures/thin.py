@@ -33,8 +33,20 @@ def envelope(x: Floats, y: Floats, bins: int = BINS) -> tuple[Floats, Floats]:
 
 def medians(x: Floats, y: Floats, bins: int = 260) -> tuple[Floats, Floats]:
     """Return the median point of each of ``bins`` bins of equally many points."""
-    parts = [part for part in np.array_split(np.arange(len(x)), min(bins, len(x))) if len(part)]
-    return np.array([np.median(x[part]) for part in parts]), np.array([np.median(y[part]) for part in parts])
+    bins = min(bins, len(x))
+    if not bins:
+        return x, y
+    # The first parts are one longer than the others; equal ones are taken together.
+    size, longer = divmod(len(x), bins)
+    cut = longer * (size + 1)
+    return (
+        np.concatenate([_row_medians(x[:cut], longer), _row_medians(x[cut:], bins - longer)]),
+        np.concatenate([_row_medians(y[:cut], longer), _row_medians(y[cut:], bins - longer)]),
+    )
+
+
+def _row_medians(values: Floats, rows: int) -> Floats:
+    return np.asarray(np.median(values.reshape(rows, -1), axis=1)) if rows else np.empty(0)
 
 
 def robust_limits(
