@@ -18,6 +18,7 @@ from phoenix.idp.checks.common import (
     check_pipeline,
     check_sums,
 )
+from phoenix.idp.checks.cube import EXPOSURE_MAP, WHITE_LIGHT, check_companion, check_cube
 from phoenix.idp.checks.observation import (
     check_domains,
     check_exposure,
@@ -90,12 +91,16 @@ def _check(file: FitsFile) -> Iterator[Finding]:
     for check in _ANY_FITS:
         yield from check(file)
     category = file.primary.text("PRODCATG")
+    if category in {WHITE_LIGHT, EXPOSURE_MAP}:
+        yield from check_companion(file)
     if not category.startswith("SCIENCE."):
         return
     for science_check in _ANY_SCIENCE:
         yield from science_check(file)
     if category == "SCIENCE.SPECTRUM":
         yield from _check_spectrum(file)
+    elif category == "SCIENCE.CUBE.IFS":
+        yield from check_cube(file)
 
 
 def _check_spectrum(file: FitsFile) -> Iterator[Finding]:

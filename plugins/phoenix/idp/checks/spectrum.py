@@ -34,7 +34,8 @@ _TABLE = (
     ),
     *("NELEM", "TDMIN1", "TDMAX1", "EXTNAME"),
 )
-_FRAMES = (
+#: Reference frames of wavelengths SPECSYS may name.
+FRAMES = (
     *(
         "TOPOCENT",
         "GEOCENTR",
@@ -92,9 +93,9 @@ def check_headers(file: FitsFile, table: Hdu) -> Iterator[Finding]:
         for keyword in keywords:
             if keyword in hdu.values:
                 yield finding("SPC-04", hdu, f"{keyword} is not allowed")
-    if primary.get("SPECSYS") not in {None, *_FRAMES}:
+    if primary.get("SPECSYS") not in {None, *FRAMES}:
         yield finding(
-            "SPC-05", primary, f"SPECSYS is {primary.get('SPECSYS')!r}, not one of {' '.join(_FRAMES)}"
+            "SPC-05", primary, f"SPECSYS is {primary.get('SPECSYS')!r}, not one of {' '.join(FRAMES)}"
         )
     yield from _check_words(table)
     yield from _check_ranges(primary, table)

@@ -1,0 +1,1 @@
+"""MUSE: converter, QC measurements and reports."""

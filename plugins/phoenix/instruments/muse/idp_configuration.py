@@ -1,0 +1,53 @@
+"""What a MUSE release configures for its conversion."""
+
+from __future__ import annotations
+
+from pydantic import Field, ValidationError
+
+from phoenix.config.base import Strict
+from phoenix.errors import ConfigError
+from phoenix.idp.job import ConversionJob
+
+
+class ModeFacts(Strict):
+    """What the recipe does not tell of a field mode, or tells as a constant."""
+
+    sky_fwhm_arcsec: float = Field(
+        gt=0, description="SKY_RES where no star is measured; the recipe's constant"
+    )
+    sky_error_arcsec: float = Field(gt=0, description="its uncertainty")
+    resolving_power: float = Field(gt=0, description="SPEC_RES where the recipe gives none")
+    coordinate_error_arcsec: float = Field(gt=0, description="CSYER1, CSYER2")
+
+
+class MuseConversion(Strict):
+    """``conversion.config`` of a MUSE release."""
+
+    deep: bool = Field(default=False, description="cubes over several OBs, with their exposure map")
+    modes: dict[str, ModeFacts] = Field(description="by field mode: WFM, NFM")
+    wave_error_angstrom: float = Field(gt=0, description="CRDER3 where the recipe gives none")
+    origin: str = Field(description="where the numbers come from")
+
+    def of_mode(self, release: str, mode: str) -> ModeFacts:
+        """Return the facts of an INS MODE, e.g. ``WFM-NOAO-N``; ``ConfigError`` if there are none."""
+        facts = self.modes.get(mode.partition("-")[0])
+        if facts is None:
+            raise ConfigError(
+                f"release {release}, field conversion.config.modes",
+                f"has no entry for mode {mode}",
+                f"the field modes {' and '.join(sorted(self.modes))}",
+                "add it to the release",
+            )
+        return facts
+
+
+def read_configuration(job: ConversionJob) -> MuseConversion:
+    """Read the configuration of a job; ``ConfigError`` names the field that is wrong."""
+    try:
+        return MuseConversion.model_validate(job.config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
+        raise ConfigError(
+            f"release {job.ab.release}, field {field}", f"found {str(first['input'])[:100]}", first["msg"]
+        ) from error
