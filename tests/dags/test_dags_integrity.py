@@ -86,6 +86,28 @@ for task in dag.tasks:
         assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize(
+    ("dag_file", "found"),
+    [
+        ("phoenix_uves", ["UVES_R3", "0 6 3 * *", False]),
+        ("phoenix_giraffe", ["GIRAF_R", None, False]),
+        ("phoenix_giraffe_stack", ["GIRAF_STACK", "0 6 3 * *", True]),
+    ],
+)
+def test_each_stream_of_an_instrument_has_its_dag(dag_file: str, found: list[Any], tmp_path: Path) -> None:
+    """GIRAF_R has ended: it waits for backfills, beside the stream of today."""
+    program = """
+import json
+stacks = any(task.task_id == "run_recipes.stack" for task in dag.tasks)
+schedule = getattr(dag.schedule, "expression", None)
+print(json.dumps([dag.dag_id, *(tag for tag in dag.tags if "_" in tag), schedule, stacks]))
+"""
+    path = PROJECT / "dags" / f"{dag_file}.py"
+    result = parse(path, PROJECT / "include" / "config", tmp_path, program)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == [dag_file, *found]
+
+
 def tasks(config: Path, tmp_path: Path, instrument: str = "UVES") -> dict[str, dict[str, Any]]:
     """Return what each task of an instrument's DAG takes of the hosts, and what it waits for."""
     program = f"""
