@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from linetools.spectra.io import readspec
 
 from phoenix.archive.fitsverify import fitsverify
 from phoenix.errors import IdpError
@@ -103,3 +104,12 @@ def test_a_stack_of_exposures_that_are_not_there_is_told(tmp_path: Path) -> None
         hdus[0].header["ESO QC STACK EXP2 NAME"] = "GIRAF.other.fits"
     with pytest.raises(IdpError, match=r"GIRAF\.other\.fits"):
         find_converter("giraffe_spectrum")(job)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # linetools leaves files open
+def test_linetools_reads_stacks_and_their_exposures(tmp_path: Path) -> None:
+    for idp in find_converter("giraffe_spectrum")(stack_job(tmp_path)):
+        if idp.origfile.endswith("_004.fits"):
+            read = readspec(idp.path, flux_tag="FLUX_REDUCED", sig_tag="ERR_REDUCED")
+            np.testing.assert_allclose(read.flux.value, counts(4), rtol=1e-6)
+            assert read.sig.value.min() > 0

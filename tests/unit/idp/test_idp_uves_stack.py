@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from linetools.spectra.io import readspec
 
 from phoenix.archive.fitsverify import fitsverify
 from phoenix.errors import IdpError
@@ -137,3 +138,11 @@ def test_exposures_that_do_not_fit_the_stack_are_told(tmp_path: Path) -> None:
     job = stack_job(tmp_path)
     with pytest.raises(IdpError, match="a stack of 2 exposures, 1 of its ABs"):
         find_converter("uves_spectrum")(replace(job, singles=job.singles[:1]))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # linetools leaves files open
+def test_linetools_reads_the_calibrated_pair_of_a_stack(tmp_path: Path) -> None:
+    path = convert(tmp_path)[0]
+    read, row = readspec(str(path)), fits.getdata(path, 1)[0]
+    np.testing.assert_allclose(read.flux.value, row["FLUX"], rtol=1e-6)
+    np.testing.assert_allclose(read.sig.value, row["ERR"], rtol=1e-6)
