@@ -14,6 +14,8 @@ from phoenix.config.loader import PROJECT, Configuration
 from pretended_recipe import build_pretended_recipe
 from uves_frames import three_biases
 
+Change = Callable[[str, Callable[[dict[str, Any]], None]], Configuration]
+
 
 @pytest.fixture(scope="session")
 def uves_biases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -28,7 +30,7 @@ def pretended_recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def changed(tmp_path: Path) -> Callable[[str, Callable[[dict[str, Any]], None]], Configuration]:
+def changed(tmp_path: Path) -> Change:
     """Make the project's configuration with one file changed; changes add up."""
     folder = tmp_path / "config"
     shutil.copytree(PROJECT / "include" / "config", folder)
@@ -40,3 +42,13 @@ def changed(tmp_path: Path) -> Callable[[str, Callable[[dict[str, Any]], None]],
         return Configuration(folder, tmp_path / "var")
 
     return change
+
+
+@pytest.fixture
+def site(changed: Change, pretended_recipe: str) -> Configuration:
+    """The project's configuration, with the pretended recipe as pipeline of UVES."""
+
+    def with_the_pretended_recipe(content: dict[str, Any]) -> None:
+        content["pipeline"]["image"] = pretended_recipe
+
+    return changed("instruments/uves.yaml", with_the_pretended_recipe)

@@ -212,6 +212,12 @@ def scheduler_of(site: Site) -> psutil.Process:
     return psutil.Process(record.pid)
 
 
+def bring_up(site: Site) -> None:
+    processes = Processes(site.installation.run, site.installation.log)
+    wait_for(lambda: not processes.lives("scheduler"))
+    up(site.installation, print)
+
+
 def kill_worker(site: Site) -> None:
     """Kill the process between scheduler and task."""
     (busy,) = [
@@ -225,7 +231,7 @@ def kill_worker(site: Site) -> None:
 def kill_scheduler(site: Site) -> None:
     """Kill the scheduler alone, and bring it up again: workers and tasks are still there."""
     scheduler_of(site).kill()
-    up(site.installation, print)
+    bring_up(site)
 
 
 def restart_service(site: Site) -> None:
@@ -236,7 +242,7 @@ def restart_service(site: Site) -> None:
     wait_for(lambda: left[0].ppid() != scheduler.pid)
     for process in left:
         process.terminate()
-    up(site.installation, print)
+    bring_up(site)
 
 
 def kill_all(site: Site) -> None:
@@ -244,7 +250,7 @@ def kill_all(site: Site) -> None:
     scheduler = scheduler_of(site)
     for process in [scheduler, *scheduler.children(recursive=True)]:
         os.kill(process.pid, signal.SIGKILL)
-    up(site.installation, print)
+    bring_up(site)
 
 
 @pytest.mark.parametrize(
