@@ -210,7 +210,8 @@ def _stacks_of(
     database: Database, configuration: Configuration, release: Release, rows: Sequence[AbRow]
 ) -> dict[str, list[AbRow]]:
     """Return the ABs each exposure is to be combined in; those that were taken out do not count."""
-    second_steps = {task.name for task in configuration.rules(release.instrument).tasks if task.inputs}
+    rules = configuration.rules(release.instrument)
+    second_steps = {task.name for task in rules.tasks if task.inputs and task.science}
     found: dict[str, list[AbRow]] = {}
     with database.transaction() as session:
         for stack in waiting_for(session, release.release, [row.name for row in rows]):

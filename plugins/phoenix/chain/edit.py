@@ -93,7 +93,8 @@ def _second_steps(
     session: Session, configuration: Configuration, stream: Release, rows: Sequence[AbRow]
 ) -> dict[str, list[str]]:
     """Return by AB the names of the ABs that combine its products; those that were taken out do not."""
-    tasks = {task.name for task in configuration.rules(stream.instrument).tasks if task.inputs}
+    rules = configuration.rules(stream.instrument)
+    tasks = {task.name for task in rules.tasks if task.inputs and task.science}
     found: dict[str, list[str]] = {}
     for row in waiting_for(session, stream.release, [row.name for row in rows]):
         if row.task in tasks and not row.exclusion:
