@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from idp_draft import Draft
 from phoenix.archive.fitsverify import fitsverify
 from phoenix.idp.card import format_card
 from phoenix.idp.checks.batch import check_batch
 from phoenix.idp.checks.rules import RULES
 from phoenix.idp.checks.runner import check_file
-from phoenix.idp.encode import encode_hdu
 from phoenix.idp.fitsfile import read_fits
 from phoenix.idp.registry import find_converter
 from phoenix.instruments import load
@@ -26,44 +25,15 @@ load("UVES", "idp")
 PRIMARY, TABLE = 0, 1
 
 
-@dataclass
-class Draft:
-    """A spectrum taken apart, so that one thing in it can be changed and all checksums be right again."""
-
-    path: Path
-    cards: list[list[str]] = field(init=False)
-    data: list[bytearray] = field(init=False)
-
-    def __post_init__(self) -> None:
-        hdus = read_fits(self.path).hdus
-        self.cards = [
-            [card.image for card in hdu.cards if card.keyword not in {"CHECKSUM", "DATASUM"}] for hdu in hdus
-        ]
-        self.data = [bytearray(hdu.data) for hdu in hdus]
-
-    def set(self, hdu: int, keyword: str, value: object) -> None:
-        """Change a card, or add it at the end; None removes it."""
-        head = f"{keyword:<8}="
-        new = [] if value is None else [format_card(keyword, value)]  # type: ignore[arg-type]
-        at = [i for i, card in enumerate(self.cards[hdu]) if card.startswith(head)]
-        if at:
-            self.cards[hdu][at[0] : at[0] + 1] = new
-        else:
-            self.cards[hdu] += new
-
-    def column(self, name: str) -> np.ndarray:
-        """A column, writable, in the byte order of the file."""
-        offset = 0
-        for label, code, repeat in read_fits(self.path).hdus[TABLE].column_layout():
-            dtype = np.dtype({"D": ">f8", "E": ">f4", "J": ">i4"}[code])
-            if label == name:
-                return np.frombuffer(memoryview(self.data[TABLE]), dtype, repeat, offset)
-            offset += repeat * dtype.itemsize
-        raise KeyError(name)
-
-    def write(self) -> None:
-        parts = [encode_hdu(cards, bytes(data)) for cards, data in zip(self.cards, self.data, strict=True)]
-        self.path.write_bytes(b"".join(parts))
+def column(draft: Draft, name: str) -> np.ndarray:
+    """Return a column, writable, in the byte order of the file."""
+    offset = 0
+    for label, code, repeat in read_fits(draft.path).hdus[TABLE].column_layout():
+        dtype = np.dtype({"D": ">f8", "E": ">f4", "J": ">i4"}[code])
+        if label == name:
+            return np.frombuffer(memoryview(draft.data[TABLE]), dtype, repeat, offset)
+        offset += repeat * dtype.itemsize
+    raise KeyError(name)
 
 
 Mutation = Callable[[Draft], None]
@@ -93,7 +63,7 @@ def append(hdu: int, card: str) -> Mutation:
 
 def pixel(name: str, index: int, value: float) -> Mutation:
     def change(draft: Draft) -> None:
-        draft.column(name)[index] = value
+        column(draft, name)[index] = value
 
     return change
 
