@@ -229,6 +229,27 @@ def test_a_finding_in_one_fibre_does_not_keep_the_others_out(ob: Field) -> None:
     assert report.startswith("10 files archived, 0 before; 0 held, 3 failed")
 
 
+def test_a_shared_file_that_fails_is_tried_once_a_call_and_keeps_all_that_name_it_out(ob: Field) -> None:
+    ob.stack([ob.exposure(0), ob.exposure(1)])
+    ob.convert()
+    enqueue(ob.database, ob.configuration, RELEASE, KEY)
+    (sky, *_) = [Path(row.path) for row in ob.idps() if "_SSKY_" in row.origfile]
+    hidden = sky.rename(sky.with_suffix(".away"))
+    report = str(ingest(ob.database, ob.configuration, RELEASE, KEY))
+    with ob.database.transaction() as session:
+        rows = {row.origfile: row for row in session.query(IngestionRow)}
+    assert rows[sky.name].tries == 1
+    heads = [row for name, row in rows.items() if name.startswith("GI_SOBS") and name.endswith(".fits")]
+    assert {row.error for row in heads} == {f"waits for its ancillary file {sky.name}"}
+    assert "3 failed" in report
+    hidden.rename(sky)
+    assert (
+        str(ingest(ob.database, ob.configuration, RELEASE, KEY))
+        .splitlines()[0]
+        .endswith("0 held, 0 failed, 0 waiting")
+    )
+
+
 def test_score_bits_come_from_the_qc_of_the_ab(ob: Field) -> None:
     if "giraffe" not in ob.configuration.names("qc"):
         pytest.skip("no QC of GIRAFFE is configured")
