@@ -85,6 +85,7 @@ class Products:
         self._by_catg |= {product.pro_catg: product for product in self.products}
         self._open: dict[str, fits.HDUList] = {}
         self._kept: dict[str, Any] = {}
+        self._others: list[Products] = []
 
     def matching(self, template: str) -> list[Match]:
         """Return what fits a template, in order of PRO.CATG, missing products included."""
@@ -126,8 +127,16 @@ class Products:
         kept: _T = self._kept[what]
         return kept
 
+    def of_others(self, products: Iterable[Product]) -> Products:
+        """Return products of another AB, e.g. those behind a stack; they are closed together with these."""
+        self._others.append(Products(products, self.words))
+        return self._others[-1]
+
     def close(self) -> None:
         """Close all files."""
+        for other in self._others:
+            other.close()
+        self._others.clear()
         for opened in self._open.values():
             opened.close()
         self._open.clear()

@@ -34,11 +34,9 @@ def saturated_pixels(path: Path, at_least: float = SATURATED_ADU) -> list[npt.ND
 
 
 def _is_image(header: fits.Header) -> bool:
-    return (
-        header.get("NAXIS") == 2
-        and header.get("XTENSION", "IMAGE").strip() == "IMAGE"
-        and 0 < header["NAXIS1"] * header["NAXIS2"] <= _MOST_PIXELS
-    )
+    if header.get("NAXIS") != 2 or header.get("XTENSION", "IMAGE").strip() != "IMAGE":
+        return False
+    return 0 < int(header["NAXIS1"]) * int(header["NAXIS2"]) <= _MOST_PIXELS
 
 
 def _places(hdu: fits.ImageHDU, at_least: float) -> npt.NDArray[np.intp]:

@@ -194,5 +194,5 @@ def test_every_measurement_and_report_of_the_configuration_exists(configuration:
 
 
 def test_every_task_of_the_release_has_qc(configuration: Configuration) -> None:
-    tasks = configuration.rules("UVES").tasks_for(configuration.release("UVES_R3"))
+    tasks = configuration.rules("UVES").tasks_for(configuration.release("UVES_STACK"))
     assert set(configuration.qc("UVES").tasks) == {task.name for task in tasks}

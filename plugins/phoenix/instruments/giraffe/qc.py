@@ -66,11 +66,13 @@ def _arc_header(exposure: Exposure) -> Header:
 
 
 def _difference(science: Header, arc: Header, keywords: tuple[str, ...], what: str) -> float:
-    values = [number_of(header, *keywords) for header in (science, arc)]
-    for value, name in zip(values, ("science", "arc"), strict=True):
+    values = []
+    for header, name in ((science, "science"), (arc, "arc")):
+        value = number_of(header, *keywords)
         if value is None:
             raise QcError(f"{what} of the {name} frame", f"no {' or '.join(keywords)} in its header")
-    return float(np.subtract(*values))
+        values.append(value)
+    return values[0] - values[1]
 
 
 @measurement("giraffe.saturated")
@@ -161,6 +163,10 @@ def _by_fibre(source: Source, affected: Callable[[int, float], bool]) -> dict[st
 @measurement("giraffe.snr")
 def snr(source: Source) -> dict[str, float]:
     """Median S/N per bin of each science fibre."""
+    return _snr(source)
+
+
+def _snr(source: Source) -> dict[str, float]:
     exposure = read_exposure(source)
     return {f.item: exposure.spectrum(f).median_snr for f in exposure.used_for(Use.SCIENCE)}
 
@@ -186,7 +192,7 @@ def negative(source: Source) -> dict[str, float]:
 @measurement("giraffe.median_snr")
 def median_snr(source: Source) -> float:
     """Median of the S/N of all science fibres."""
-    return float(np.median(_all(snr(source), source)))
+    return float(np.median(_all(_snr(source), source)))
 
 
 @measurement("giraffe.sky_level")
@@ -233,13 +239,13 @@ def lost_targets(source: Source) -> float | None:
     if relation is None:
         return None
     exposure = read_exposure(source)
-    found = snr(source)
+    found = _snr(source)
     known = [fibre for fibre in exposure.used_for(Use.SCIENCE) if np.isfinite(fibre.magnitude)]
-    return float(sum(found[f.item] < _LOST_PART * relation.snr(f.magnitude) for f in known))
+    return float(sum(bool(found[f.item] < _LOST_PART * relation.snr(f.magnitude)) for f in known))
 
 
 def _relation(source: Source) -> Relation | None:
-    found = snr(source)
+    found = _snr(source)
     fibres = read_exposure(source).used_for(Use.SCIENCE)
     return snr_relation(
         np.array([fibre.magnitude for fibre in fibres]), np.array([found[fibre.item] for fibre in fibres])
@@ -249,13 +255,17 @@ def _relation(source: Source) -> Relation | None:
 @measurement("giraffe.stack_snr")
 def stack_snr(source: Source) -> dict[str, float]:
     """Median S/N per bin of the stack of each fibre."""
+    return _stack_snr(source)
+
+
+def _stack_snr(source: Source) -> dict[str, float]:
     return {stack.item: stack.spectrum.median_snr for stack in read_stacks(source)}
 
 
 @measurement("giraffe.stack_median_snr")
 def stack_median_snr(source: Source) -> float:
     """Median of the S/N of all stacks."""
-    return float(np.median(_all(stack_snr(source), source)))
+    return float(np.median(_all(_stack_snr(source), source)))
 
 
 @measurement("giraffe.stack_deviation")

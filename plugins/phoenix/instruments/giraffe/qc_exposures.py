@@ -152,7 +152,7 @@ def _of_stack(source: Source) -> tuple[Exposure, ...]:
     exposures = []
     for folder in dict.fromkeys(path.parent for path in stacked):
         record = read_run_record(folder)
-        exposures.append(_read(Products(record.products), record))
+        exposures.append(_read(source.products.of_others(record.products), record))
     return tuple(sorted(exposures, key=lambda exposure: exposure.number("MJD-OBS") or 0.0))
 
 
@@ -276,8 +276,8 @@ def _stack(path: Path) -> StackedFibre:
             wave, flux, error = (
                 np.asarray(row[name], dtype=np.float64) for name in ("WAVE", "FLUX_REDUCED", "ERR_REDUCED")
             )
-    except (OSError, IndexError, KeyError, ValueError) as error:
-        raise QcError(str(path), f"is no stack of a fibre: {error}") from error
+    except (OSError, IndexError, KeyError, ValueError) as trouble:
+        raise QcError(str(path), f"is no stack of a fibre: {trouble}") from trouble
     rejected, lost, deviation, fps = (
         _demanded(header, path, keyword)
         for keyword in ("QC.STACK.REJECTED", "QC.STACK.LOST", "QC.STACK.LEVELDEV", "FPS")

@@ -79,7 +79,7 @@ def _singles(
     stacked: StackedFibre, exposures: tuple[Exposure, ...], fibres_of: list[dict[int, Fibre]]
 ) -> tuple[Curve, ...]:
     """Return the single exposures of a fibre, one name for all of them."""
-    curves = []
+    curves: list[Curve] = []
     for exposure, fibres in zip(exposures, fibres_of, strict=True):
         if stacked.fps in fibres:
             spectrum = exposure.spectrum(fibres[stacked.fps])

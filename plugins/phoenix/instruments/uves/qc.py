@@ -8,7 +8,8 @@ import numpy as np
 from astropy.io import fits
 
 import phoenix.instruments.uves.qc_report
-import phoenix.instruments.uves.qc_report_calibrations  # noqa: F401 (both register their reports)
+import phoenix.instruments.uves.qc_report_calibrations
+import phoenix.instruments.uves.qc_stack  # noqa: F401 (all three register what they hold)
 from phoenix.errors import QcError
 from phoenix.instruments.uves.spectrum import read_fluxed, read_order_quality, read_reduced
 from phoenix.qc.products import Floats, keyword_value

@@ -49,7 +49,9 @@ def ticks(
         values = np.array([digit * 10.0**power for power in powers for digit in (1, 2, 5)])
     else:
         count = max(2, min(9, int(length_px / step_px)))
-        values = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+        values = np.asarray(
+            MaxNLocator(count, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+        )
     return values[(values >= low) & (values <= high)]
 
 

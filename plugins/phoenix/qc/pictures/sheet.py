@@ -2,8 +2,8 @@
 
 Pages of one form differ in their data, limits, texts of the header and scores only. The first page of a form
 makes a figure; what is the same on all of them (titles, legends, the empty panels) is kept as pixels. Each
-page is then those pixels, with ticks, curves, header and scores drawn over them. A page looks the same whatever
-was drawn before, so that equal pages give equal files.
+page is then those pixels, with ticks, curves, header and scores drawn over them. A page looks the same
+whatever was drawn before, so that equal pages give equal files.
 """
 
 from __future__ import annotations
