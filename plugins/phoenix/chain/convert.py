@@ -209,7 +209,10 @@ def _science_abs(
 def _stacks_of(
     database: Database, configuration: Configuration, release: Release, rows: Sequence[AbRow]
 ) -> dict[str, list[AbRow]]:
-    """Return the ABs each exposure is to be combined in; those that were taken out do not count."""
+    """Return the ABs each exposure is to be combined in; those that were taken out do not count.
+
+    What is only on the way to a combination of the same exposures, as an alignment is, does not count either.
+    """
     rules = configuration.rules(release.instrument)
     second_steps = {task.name for task in rules.tasks if task.inputs and task.science}
     found: dict[str, list[AbRow]] = {}
@@ -218,7 +221,10 @@ def _stacks_of(
             if stack.task in second_steps and not stack.exclusion:
                 for name in stack.waits_for:
                     found.setdefault(name, []).append(stack)
-    return found
+    return {
+        name: [stack for stack in stacks if not any(stack.name in other.waits_for for other in stacks)]
+        for name, stacks in found.items()
+    }
 
 
 def _has_products(row: AbRow) -> bool:
@@ -235,10 +241,7 @@ def _convert(
 ) -> tuple[str, ...] | None:
     """Convert one AB; return what its checks found, None if there was nothing to do."""
     with database.transaction() as session:
-        source = _source(session, configuration, row)
-        singles = [_row_of(session, row.release, name) for name in source.ab.input_abs]
-        used = tuple(_source(session, configuration, single) for single in singles if _has_products(single))
-        source = replace(source, singles=used)
+        source = _with_singles(session, configuration, row)
         known = {idp.origfile: idp.sha256 for idp in IdpRepository(session).of_ab(row.id)}
     final = configuration.folders.conv_of(source.ab)
     fingerprint = source.fingerprint(release)
@@ -255,10 +258,19 @@ def _convert(
     published = [replace(idp, path=str(final / idp.origfile)) for idp in idps]
     with database.transaction() as session:
         IdpRepository(session).save(session.get_one(AbRow, row.id), published, findings, converted_at)
-    for single in source.singles:
-        # What it was before its stack was there; its rows are the stack's now.
-        shutil.rmtree(configuration.folders.conv_of(single.ab), ignore_errors=True)
+    _withdraw_singles(database, configuration, source)
     return tuple(f"{name}: {told[0]} ({len(told)} findings)" for name, told in findings.items())
+
+
+def _withdraw_singles(database: Database, configuration: Configuration, source: _Source) -> None:
+    """Forget what exposures were before their stack was there; what waits for the archive stays."""
+    for single in source.singles:
+        # A deep stack takes nothing away from the release its exposures are of.
+        if single.row.release == source.row.release:
+            with database.transaction() as session:
+                left = IdpRepository(session).withdraw(session.get_one(AbRow, single.row.id))
+            if not left:
+                shutil.rmtree(configuration.folders.conv_of(single.ab), ignore_errors=True)
 
 
 def _job(
@@ -281,7 +293,18 @@ def _job(
     )
 
 
+def _with_singles(session: Session, configuration: Configuration, row: AbRow) -> _Source:
+    """Return an AB with those its products are made of, down to raw frames."""
+    source = _source(session, configuration, row)
+    singles = [_row_of(session, row.release, name) for name in source.ab.input_abs]
+    used = [_with_singles(session, configuration, single) for single in singles if _has_products(single)]
+    return replace(source, singles=tuple(used))
+
+
 def _row_of(session: Session, release: str, name: str) -> AbRow:
+    """Return an AB by its name, or by ``<release>/<name>`` where it is of another release."""
+    other, _, name = name.rpartition("/")
+    release = other or release
     row = session.scalar(select(AbRow).where(AbRow.release == release, AbRow.name == name))
     if row is None:
         raise IdpError(name, "is not known", "the ABs a stack is made of", f"phoenix ab list {release}")

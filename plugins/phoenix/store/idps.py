@@ -60,6 +60,11 @@ class IdpRepository:
         self._share(idps, {name: row.id for name, row in rows.items()})
         self._forget_others(ab, set(rows))
 
+    def withdraw(self, ab: AbRow) -> bool:
+        """Delete the files of an AB that now go with a stack; return whether some are left, being queued."""
+        self._forget_others(ab, set())
+        return bool(self.of_ab(ab.id))
+
     def of_ab(self, ab_id: int) -> list[IdpRow]:
         """Return the files of an AB, science products first."""
         return list(
