@@ -89,9 +89,10 @@ class BatchRepository:
         return list(self._session.scalars(query.where(BatchRow.release == release) if release else query))
 
     def note_problems(self, release: str, key: str, problems: list[str]) -> None:
-        """Add sentences about what went wrong outside any AB; each is kept once."""
+        """Add sentences about what went wrong outside any AB; each is kept once, on one line."""
         row = self._locked(release, key)
-        row.problems = list(dict.fromkeys([*row.problems, *problems]))
+        lines = [" ".join(part.strip() for part in problem.split("\n")) for problem in problems]
+        row.problems = list(dict.fromkeys([*row.problems, *lines]))
 
     def close(self, release: str, key: str, state: BatchState, summary: dict[str, Any]) -> None:
         """End a batch and keep its summary."""
