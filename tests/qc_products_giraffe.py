@@ -174,8 +174,8 @@ def _header(scene: Scene) -> fits.Header:
     header = fits.Header()
     words = {
         "INSTRUME": "GIRAFFE", "OBJECT": scene.field, "DATE-OBS": "2019-03-04T04:48:00.000",
-        "EXPTIME": 1200.0, "MJD-OBS": scene.mjd_obs, "CRPIX1": 1.0, "CRVAL1": 1.0, "CDELT1": 1.0, "CRPIX2": 1.0,
-        "CRVAL2": START_NM, "CDELT2": STEP_NM,
+        "EXPTIME": 1200.0, "MJD-OBS": scene.mjd_obs, "CRPIX1": 1.0, "CRVAL1": 1.0, "CDELT1": 1.0,
+        "CRPIX2": 1.0, "CRVAL2": START_NM, "CDELT2": STEP_NM,
     }  # fmt: skip
     header.update(words)
     eso = {

@@ -80,7 +80,10 @@ def test_parameters_without_thresholds_have_no_score() -> None:
         ({"name": "a", "keyword": "QC.A"}, "needs the product"),
         ({"name": "a_{chip}", "keyword": "QC.A", "product": "P"}, "{chip}"),
         ({"name": "a_{item}", "keyword": "QC.A", "product": "P"}, "{item}"),
-        ({"name": "a", "measure": "m", "thresholds": [{"low": 2, "high": 1, "origin": "o"}]}, "is above the upper one"),
+        (
+            {"name": "a", "measure": "m", "thresholds": [{"low": 2, "high": 1, "origin": "o"}]},
+            "above the upper",
+        ),
         ({"name": "a", "measure": "m", "thresholds": [{"origin": "o"}]}, "low or above, high or below"),
     ],
 )
