@@ -232,6 +232,8 @@ def _unconverted(
     have_idps = set(session.scalars(select(IdpRow.ab_id).where(IdpRow.ab_id.in_([row.id for row in stacks]))))
     # The files of an exposure in a stack are the stack's.
     taken = {name for row in stacks if row.id in have_idps for name in row.waits_for}
+    while further := {name for row in stacks if row.name in taken for name in row.waits_for} - taken:
+        taken |= further
     return tuple(f"{row.name}: not converted to an IDP yet" for row in missing if row.name not in taken)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from builders_ab import science_ab
 from builders_execution import KEY, NIGHT, NOW, store_ab
+from phoenix.chain.batch import close_batch
 from phoenix.chain.convert import ConvertReport, convert_idps
 from phoenix.chain.ingest import enqueue, ingest
 from phoenix.config.loader import Configuration
@@ -135,6 +136,8 @@ def test_an_ob_becomes_one_cube_that_is_archived(block: Block) -> None:
     assert str(block.convert()).startswith("0 ABs converted, 1 unchanged")
     enqueue(block.database, block.configuration, RELEASE, KEY)
     assert "3 files archived" in str(ingest(block.database, block.configuration, RELEASE, KEY))
+    closed = close_batch(block.database, block.configuration, RELEASE, KEY, "test")
+    assert not [line for line in closed.held if "not converted" in line]
 
 
 def test_without_the_combination_each_exposure_is_a_cube_though_the_alignment_is_there(block: Block) -> None:
