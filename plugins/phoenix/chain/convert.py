@@ -6,7 +6,6 @@ dataset. An exposure whose stack has no products becomes an IDP of its own, and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -15,46 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from phoenix.archive.fitsverify import fitsverify
+from phoenix.chain.convert_source import CONVERTIBLE, Source, has_products, job_of, read_source
 from phoenix.config.loader import Configuration
-from phoenix.config.qc import Parameter
 from phoenix.config.release import Release
-from phoenix.errors import IdpError, InfrastructureError, PhoenixError
-from phoenix.execution.publish import VERDICT
+from phoenix.errors import InfrastructureError, PhoenixError
 from phoenix.headers.reader import read_header
 from phoenix.idp.checks.batch import check_batch
 from phoenix.idp.checks.runner import check_file
-from phoenix.idp.job import ConversionJob, LeftOutError, Provenance
+from phoenix.idp.job import LeftOutError
 from phoenix.idp.registry import find_converter
 from phoenix.instruments import load
-from phoenix.model.ab import AssociationBlock, Tree
-from phoenix.model.ab_text import AbDocument, content_sha256
-from phoenix.model.outcome import Outcome
-from phoenix.model.product import Idp, Product
-from phoenix.model.score import Score
-from phoenix.qc.bits import bit_string, score_bits
-from phoenix.store.ab_trees import AbTrees
+from phoenix.model.product import Idp
 from phoenix.store.abs import waiting_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.files import publish_folder
 from phoenix.store.idps import IdpRepository
-from phoenix.store.qc import QcRepository
-from phoenix.store.tables import AbRow, AttemptRow, ReportRow
+from phoenix.store.tables import AbRow
 
 #: Beside the IDPs of an AB: what they were made of, so that nothing is converted twice.
 MANIFEST = "conversion.json"
-_CONVERTIBLE = [Outcome.OK.value, Outcome.CAVEATS.value]
 #: fitsverify is a process of its own: one waits while another works.
 _CHECKERS = 4
-#: A log longer than this is cut in the middle before it goes into the README.
-_MAX_LOG_CHARACTERS = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,54 +79,6 @@ class ConvertReport:
         return "\n".join([counts, *self.flagged, *self.failures, *self.unstacked, *self.left_out])
 
 
-@dataclass(frozen=True)
-class _Source:
-    """An AB to convert, with all the store knows of it."""
-
-    row: AbRow
-    document: AbDocument
-    products: tuple[Product, ...]
-    reports: tuple[Path, ...]
-    provenance: Provenance
-    parameters: tuple[Parameter, ...]
-    scores: tuple[Score, ...]
-    singles: tuple[_Source, ...] = ()
-
-    @property
-    def ab(self) -> AssociationBlock:
-        return self.document.ab
-
-    @property
-    def raws(self) -> list[Path]:
-        """Raw frames it goes back to."""
-        return [
-            *(Path(raw.path) for raw in self.ab.raws),
-            *(raw for single in self.singles for raw in single.raws),
-        ]
-
-    def bits(self, item: str) -> str:
-        """Score bits of a product."""
-        return bit_string(score_bits(self.parameters, self.scores, item))
-
-    def fingerprint(self, release: Release) -> str:
-        """Hash of everything the IDPs depend on."""
-        parts = [
-            content_sha256(self.ab),
-            *(f"{product.pro_catg} {product.sha256}" for product in self.products),
-            *(hashlib.sha256(report.read_bytes()).hexdigest() for report in self.reports),
-            repr(self.provenance),
-            *(f"{score.parameter} {score.verdict.value}" for score in self.scores if self._counts(score)),
-            *(single.fingerprint(release) for single in self.singles),
-            release.converting().model_dump_json(),
-        ]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-    def _counts(self, score: Score) -> bool:
-        """Whether a score is one of the bits; the others are not in the IDP."""
-        bits = (parameter.name for parameter in self.parameters if parameter.bit is not None)
-        return any(score.parameter.startswith(name.split("{", 1)[0]) for name in bits)
-
-
 def convert_idps(
     database: Database, configuration: Configuration, release: str, key: str, night: str | None = None
 ) -> ConvertReport:
@@ -164,7 +102,7 @@ def convert_idps(
     report = ConvertReport()
     for row in rows:
         missed = stacks.get(row.name, [])
-        if any(_has_products(stack) for stack in missed):
+        if any(has_products(stack) for stack in missed):
             continue  # goes with its stack
         told = (f"{row.name}: an IDP of its own, for {_fate(stack)}" for stack in missed)
         try:
@@ -200,7 +138,7 @@ def _science_abs(
             AbRow.batch_id == batch.id,
             AbRow.task.in_(tasks),
             AbRow.exclusion == "",
-            AbRow.outcome.in_(_CONVERTIBLE),
+            AbRow.outcome.in_(CONVERTIBLE),
         )
         query = query.where(AbRow.night == night) if night else query
         return list(session.scalars(query.order_by(AbRow.mjd_obs_mod, AbRow.name)))
@@ -227,10 +165,6 @@ def _stacks_of(
     }
 
 
-def _has_products(row: AbRow) -> bool:
-    return row.outcome in _CONVERTIBLE
-
-
 def _fate(stack: AbRow) -> str:
     reason = f": {stack.reason}" if stack.reason else ""
     return f"its stack {stack.name} is {stack.outcome or 'not made'}{reason}"
@@ -241,7 +175,7 @@ def _convert(
 ) -> tuple[str, ...] | None:
     """Convert one AB; return what its checks found, None if there was nothing to do."""
     with database.transaction() as session:
-        source = _with_singles(session, configuration, row)
+        source = read_source(session, configuration, row)
         known = {idp.origfile: idp.sha256 for idp in IdpRepository(session).of_ab(row.id)}
     final = configuration.folders.conv_of(source.ab)
     fingerprint = source.fingerprint(release)
@@ -249,7 +183,7 @@ def _convert(
         return None
     converted_at = datetime.now(UTC)
     with _fresh_folder(final) as folder:
-        job = _job(configuration, release, source, folder, converted_at)
+        job = job_of(configuration, release, source, folder, converted_at)
         idps = find_converter(release.converting().converter)(job)
         findings = _check(idps, source.raws)
         manifest = {"fingerprint": fingerprint, "files": {idp.origfile: idp.sha256 for idp in idps}}
@@ -262,7 +196,7 @@ def _convert(
     return tuple(f"{name}: {told[0]} ({len(told)} findings)" for name, told in findings.items())
 
 
-def _withdraw_singles(database: Database, configuration: Configuration, source: _Source) -> None:
+def _withdraw_singles(database: Database, configuration: Configuration, source: Source) -> None:
     """Forget what exposures were before their stack was there; what waits for the archive stays."""
     for single in source.singles:
         # A deep stack takes nothing away from the release its exposures are of.
@@ -271,99 +205,6 @@ def _withdraw_singles(database: Database, configuration: Configuration, source: 
                 left = IdpRepository(session).withdraw(session.get_one(AbRow, single.row.id))
             if not left:
                 shutil.rmtree(configuration.folders.conv_of(single.ab), ignore_errors=True)
-
-
-def _job(
-    configuration: Configuration, release: Release, source: _Source, folder: Path, converted_at: datetime
-) -> ConversionJob:
-    return ConversionJob(
-        ab=source.ab,
-        products=source.products,
-        raws=[Path(raw.path) for raw in source.ab.raws],
-        provenance=source.provenance,
-        folder=folder,
-        converted_at=converted_at,
-        prefix=configuration.instrument(release.instrument).prefix,
-        reports=source.reports,
-        readme=_readme(source),
-        config=release.converting().config or {},
-        singles=[_job(configuration, release, single, folder, converted_at) for single in source.singles],
-        score_bits=source.bits,
-        pgis={pgi.name: pgi.config for pgi in release.pgis},
-    )
-
-
-def _with_singles(session: Session, configuration: Configuration, row: AbRow) -> _Source:
-    """Return an AB with those its products are made of, down to raw frames."""
-    source = _source(session, configuration, row)
-    singles = [_row_of(session, row.release, name) for name in source.ab.input_abs]
-    used = [_with_singles(session, configuration, single) for single in singles if _has_products(single)]
-    return replace(source, singles=tuple(used))
-
-
-def _row_of(session: Session, release: str, name: str) -> AbRow:
-    """Return an AB by its name, or by ``<release>/<name>`` where it is of another release."""
-    other, _, name = name.rpartition("/")
-    release = other or release
-    row = session.scalar(select(AbRow).where(AbRow.release == release, AbRow.name == name))
-    if row is None:
-        raise IdpError(name, "is not known", "the ABs a stack is made of", f"phoenix ab list {release}")
-    return row
-
-
-def _source(session: Session, configuration: Configuration, row: AbRow) -> _Source:
-    row = session.get_one(AbRow, row.id)
-    attempt = session.scalar(
-        select(AttemptRow)
-        .where(AttemptRow.ab_id == row.id, AttemptRow.outcome.in_(_CONVERTIBLE))
-        .order_by(AttemptRow.number.desc())
-        .limit(1)
-    )
-    if attempt is None:
-        raise IdpError(row.name, "has no attempt that succeeded", "products", f"phoenix ab run {row.release}")
-    reports = session.scalars(select(ReportRow.path).where(ReportRow.ab_id == row.id).order_by(ReportRow.id))
-    trees = AbTrees(configuration.folders)
-    qc = QcRepository(session).of_ab(row.release, row.name)
-    return _Source(
-        row=row,
-        document=trees.load(row.release, Tree(row.tree), row.night, row.name, row.text_sha256),
-        products=tuple(
-            Product(product.path, product.pro_catg, product.size_bytes, product.sha256)
-            for product in row.products
-        ),
-        reports=tuple(path for path in map(Path, reports) if path.suffix == ".png" and path.is_file()),
-        provenance=Provenance(
-            attempt.image,
-            attempt.image_digest,
-            attempt.pipeline_version,
-            version("phoenix-airflow"),
-            _calibrations(Path(row.product_folder)),
-        ),
-        parameters=_qc_parameters(configuration, row),
-        scores=qc.scores if qc is not None else (),
-    )
-
-
-def _qc_parameters(configuration: Configuration, row: AbRow) -> tuple[Parameter, ...]:
-    if row.instrument.lower() not in configuration.names("qc"):
-        return ()
-    task = configuration.qc(row.instrument).tasks.get(row.task)
-    return task.parameters if task is not None else ()
-
-
-def _calibrations(product_folder: Path) -> tuple[tuple[str, str], ...]:
-    """(PRO.CATG, path) of the inputs the recipe read, from the record beside its products."""
-    record = product_folder / VERDICT
-    try:
-        inputs = json.loads(record.read_bytes())["inputs"]
-        return tuple((str(entry["tag"]), str(entry["path"])) for entry in inputs)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IdpError(
-            str(record),
-            f"the record of the run cannot be read: {error}",
-            "the record that is written beside the products",
-            "run the AB again",
-        ) from error
 
 
 def _is_done(final: Path, fingerprint: str, known: dict[str, str]) -> bool:
@@ -412,16 +253,3 @@ def _check(idps: Sequence[Idp], raws: Sequence[Path]) -> dict[str, list[str]]:
         for name, findings in told.items()
         if findings
     }
-
-
-def _readme(source: _Source) -> str:
-    """Text that goes with the IDP: the AB, and what the recipe said."""
-    parts = [source.document.render().rstrip()]
-    if source.row.product_folder:
-        for log in sorted(Path(source.row.product_folder).glob("*.log")):
-            text = log.read_text(encoding="utf-8", errors="replace")
-            if len(text) > _MAX_LOG_CHARACTERS:
-                half = _MAX_LOG_CHARACTERS // 2
-                text = f"{text[:half]}\n[... cut ...]\n{text[-half:]}"
-            parts.append(f"# {log.name}\n{text.rstrip()}")
-    return "\n\n".join(parts) + "\n"
