@@ -24,6 +24,7 @@ from phoenix.store.frames import FrameCatalogue
 from phoenix.store.tables import AbRow, AttemptRow, BatchRow, FrameRow
 
 _GOOD = [outcome.value for outcome in Outcome if outcome.succeeded]
+_MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 
 
 def observing_run(database: Database, configuration: Configuration, release: str, key: str) -> ObservingRun:
@@ -112,53 +113,40 @@ def progress(database: Database, configuration: Configuration, release: str, key
     classes = {name for task in rules.tasks if task.science for name in task.raw}
     with database.transaction() as session:
         frames = session.execute(
-            select(FrameRow.keywords["OBS.ID"].as_string(), func.max(FrameRow.mjd_obs))
-            .where(
+            select(FrameRow.keywords["OBS.ID"].as_string(), FrameRow.mjd_obs).where(
                 FrameRow.instrument == stream.instrument,
                 FrameRow.kind == FrameKind.RAW.value,
                 FrameRow.problem == "",
                 FrameRow.raw_class.in_(classes),
                 FrameRow.keywords["OBS.PROG.ID"].as_string() == key,
             )
-            .group_by(FrameRow.keywords["OBS.ID"].as_string())
         ).all()
         rows = _rows(session, maker, key)
     if not frames:
         return None
-    tasks = _makers(configuration, stream)
-    seen = {row.obs_id for row in rows if row.task in tasks}
+    seen = {row.obs_id for row in rows}
     waiting = {row.obs_id for row in rows if not row.exclusion and row.outcome is None}
-    blocks = tuple(sorted(str(block) for block, _ in frames))
+    blocks = tuple(sorted({str(block) for block, _ in frames}))
     newest = _MJD_0 + timedelta(days=max(mjd for _, mjd in frames))
     still_open = tuple(block for block in blocks if block not in seen or block in waiting)
     return RunProgress(key, blocks, still_open, newest, stream.ab_source.quiet_days)
 
 
-def complete_runs(
-    database: Database, configuration: Configuration, maker: str, now: datetime
-) -> dict[str, list[str]]:
-    """Return, for each release that makes deep ABs of this one, the runs that are complete and not announced.
+def complete_runs(database: Database, configuration: Configuration, release: str, now: datetime) -> list[str]:
+    """Return the runs a release of mode DEEP can be made of and that were not announced yet.
 
-    A run is announced once for what there is of it: again only when an AB of it was processed since. Calling
-    this is the announcement.
+    A run is announced once for what there is of it, and again only when an AB of it was processed since.
     """
-    found: dict[str, list[str]] = {}
-    for name in configuration.names("releases"):
-        stream = configuration.release(name)
-        if stream.ab_source.made_of != maker or not stream.active:
-            continue
-        with database.transaction() as session:
-            latest = _latest(session, maker, _makers(configuration, stream))
-        keys = []
-        for key, processed_at in sorted(latest.items()):
-            if not _is_run(key) or _is_announced(database, name, key, processed_at):
-                continue
-            run = progress(database, configuration, name, key)
+    stream = configuration.release(release)
+    with database.transaction() as session:
+        latest = _latest(session, _maker(stream), _makers(configuration, stream))
+    due = []
+    for key, processed_at in sorted(latest.items()):
+        if _is_run(key) and not _is_announced(database, release, key, processed_at):
+            run = progress(database, configuration, release, key)
             if run is not None and not run.missing(now):
-                keys.append(key)
-        if keys:
-            found[name] = keys
-    return found
+                due.append(key)
+    return due
 
 
 def announce(database: Database, release: str, keys: Iterable[str], now: datetime) -> None:
@@ -180,9 +168,6 @@ def announce(database: Database, release: str, keys: Iterable[str], now: datetim
                 )
             elif row.state != BatchState.RUNNING:
                 row.state, row.opened_at, row.closed_at = BatchState.DUE.value, now, None
-
-
-_MJD_0 = datetime(1858, 11, 17, tzinfo=UTC)
 
 
 def _latest(session: Session, maker: str, tasks: frozenset[str]) -> dict[str, datetime]:

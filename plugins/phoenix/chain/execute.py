@@ -30,7 +30,7 @@ from phoenix.execution.container import ContainerRunner
 from phoenix.execution.docker_engine import DockerRunner
 from phoenix.execution.publish import VERDICT, RunRecord, prepare, publish
 from phoenix.execution.retry import memory_for
-from phoenix.execution.staging import Producer
+from phoenix.execution.staging import Producer, Refusal, resolve
 from phoenix.execution.workfolder import WorkFolder
 from phoenix.headers.classify import classify
 from phoenix.model.ab import AssociationBlock, ProcessStatus, Tree
@@ -143,10 +143,17 @@ class AbExecution:
             self._runner.stop(self._release, self._name)
             WorkFolder(order.folder).drop_data()
         order = self._begin(ab, sha256, why_not)
-        if why_not := too_large(self._configuration, ab, memory_gb(self._configuration, ab, order.producers)):
+        if why_not := self._does_not_fit(order):
             image = workshop.instrument.pipeline_of(ab.recipe).image
             return self._end(order, lost_attempt(order, image, Outcome.UNPROCESSABLE, why_not))
         return self._run(order, partial(run_attempt, order, workshop, on_line, should_stop))
+
+    def _does_not_fit(self, order: Order) -> str:
+        """Return why an AB whose inputs are there is too large; one that lacks some is blocked, not large."""
+        if isinstance(resolve(order.ab, order.producers), Refusal):
+            return ""
+        needs_gb = memory_gb(self._configuration, order.ab, order.producers)
+        return too_large(self._configuration, order.ab, needs_gb)
 
     def _run(self, order: Order, work: Callable[[], Run]) -> Attempt:
         """Do the work of an attempt and record how it ended, whatever happens."""

@@ -123,11 +123,12 @@ def can_grow(
 def too_large(configuration: Configuration, ab: AssociationBlock, needs_gb: float) -> str:
     """Return why an AB cannot run here, or nowhere; empty when it can."""
     queue = serving(configuration.site, configuration.release(ab.release))
+    needs = f"{needs_gb:.3g}" if needs_gb < 1000 else f"{needs_gb:.0f}"
     if needs_gb > queue.largest_gb:
         where = f"of queue {queue.name} " if queue.name else ""
-        return f"needs {needs_gb:.3g} GB, the largest host {where}gives {queue.largest_gb:g} GB"
+        return f"needs {needs} GB, the largest host {where}gives {queue.largest_gb:g} GB"
     if needs_gb > configuration.host.memory_gb:
-        return f"needs {needs_gb:.3g} GB, this host gives {configuration.host.memory_gb:g} GB"
+        return f"needs {needs} GB, this host gives {configuration.host.memory_gb:g} GB"
     return ""
 
 

@@ -91,6 +91,12 @@ def _second_steps(name: str, release: Release, files: Files) -> Iterator[ConfigE
                 f"a release of {release.instrument} whose ABs are made by night",
                 "name the release that makes the cubes of single exposures",
             )
+    for number, told in enumerate(release.announces_to):
+        deep = files.releases.get(told)
+        if deep is None or deep.ab_source.made_of != name:
+            place = f"releases/{name}.yaml, field announces_to.{number}"
+            known = [other.release for other in files.releases.values() if other.ab_source.made_of == name]
+            yield _unknown(place, told, f"release made of {name}", known)
     rules = files.rules.get(release.instrument.lower())
     if release.regrouping is not None and rules is not None:
         known = [task.name for task in rules.tasks if task.inputs]

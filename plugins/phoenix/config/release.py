@@ -148,6 +148,9 @@ class Release(Strict):
         description="where processed ABs are stored; default: the tree of the release's own name",
     )
     host: Host = Host()
+    announces_to: tuple[str, ...] = Field(
+        default=(), description="releases of mode DEEP that start when a run of this one is complete"
+    )
     regrouping: Regrouping | None = None
     pgis: tuple[Pgi, ...] = ()
     qc: QcMode = QcMode.NIGHTLY

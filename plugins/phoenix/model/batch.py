@@ -18,6 +18,11 @@ class BatchKind(StrEnum):
     MONTH = "month"
     RUN = "run"
 
+    @property
+    def example(self) -> str:
+        """A key of this kind."""
+        return {"night": "2019-03-04", "month": "2019-03", "run": "099.A-0023(B)"}[self.value]
+
 
 class BatchState(StrEnum):
     """How a batch stands; PARTIAL means that something is missing and the report says what.
@@ -37,7 +42,6 @@ _PATTERNS = {
     BatchKind.MONTH: re.compile(r"\d{4}-\d{2}"),
     BatchKind.RUN: re.compile(r"\d{2,3}\.[A-Z]-\d{4}\([A-Z]\)|\d{3}\.[0-9A-Z]{4}\.\d{3}"),
 }
-_EXAMPLES = {BatchKind.NIGHT: "2019-03-04", BatchKind.MONTH: "2019-03", BatchKind.RUN: "099.A-0023(B)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class BatchKey:
             raise UsageError(
                 f"batch key {self.text!r}",
                 f"not a {self.kind}",
-                f"a {self.kind} such as {_EXAMPLES[self.kind]}",
+                f"a {self.kind} such as {self.kind.example}",
                 "call again with a key of that form",
             )
 

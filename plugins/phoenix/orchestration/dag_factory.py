@@ -13,10 +13,11 @@ from phoenix.config.instrument import Instrument
 from phoenix.config.loader import Configuration
 from phoenix.config.release import QcMode, Release
 from phoenix.config.rules import Rules, Task
+from phoenix.model.batch import BatchKind
 from phoenix.orchestration import steps
 from phoenix.orchestration.qc_operator import QcConcentrationOperator
 from phoenix.orchestration.recipe_operator import MARGIN, RecipeOperator
-from phoenix.orchestration.schedule import timetable
+from phoenix.orchestration.schedule import complete_runs_of, timetable
 
 #: One failed night never stops the others, but a refused batch or a failed scan stops all.
 ISOLATED = TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
@@ -65,12 +66,19 @@ def instrument_dag(instrument: str, stream: str | None = None) -> DAG:
         default_args={"owner": "phoenix", "retries": 2, "retry_delay": timedelta(seconds=30)},
     )
     with dag:
-        _batch(data, release, rules, serving(configuration.site, release))
+        ingested = _batch(data, release, rules, serving(configuration.site, release))
+        for name in release.announces_to:
+            announced = steps.announce_runs.override(
+                task_id=f"announce_to_{name.lower()}",
+                trigger_rule=AFTER_RECIPES,
+                outlets=[complete_runs_of(name)],
+            )
+            chain(ingested, announced(name))
     return dag
 
 
-def _batch(instrument: Instrument, release: Release, rules: Rules, hosts: Queue) -> None:
-    """Wire the six task groups and the close-out."""
+def _batch(instrument: Instrument, release: Release, rules: Rules, hosts: Queue) -> TaskGroup:
+    """Wire the six task groups and the close-out; return the last group."""
     name = release.release
     with TaskGroup("create_abs") as create_abs:
         nights = steps.scan_frames(name)
@@ -87,6 +95,7 @@ def _batch(instrument: Instrument, release: Release, rules: Rules, hosts: Queue)
     with TaskGroup("ingest") as ingest:
         steps.ingest.override(trigger_rule=AFTER_RECIPES)(name, cast("list[str]", nights))
     chain(create_abs, edit_abs, run_recipes, qc_reports, convert_idps, ingest, steps.close_out(name))
+    return ingest
 
 
 def _cascade(instrument: Instrument, release: Release, tasks: Iterable[Task], hosts: Queue) -> None:
@@ -150,12 +159,18 @@ def _place(hosts: Queue, taken_mb: int) -> dict[str, Any]:
 def _documentation(instrument: Instrument, release: Release, rules: Rules) -> str:
     """Return what the DAG's page tells an operator."""
     tasks = rules.tasks_for(release)
+    runs = release.batch is BatchKind.RUN
+    past = (
+        "A run is started when it is complete, or by hand: Trigger, Partition Key."
+        if runs
+        else "Past batches are run by a backfill."
+    )
     cascade = "\n".join(f"| {step.name} | {step.title} | `{step.recipe}` |" for step in tasks)
     return f"""
 # {instrument.title}: {release.title}
 
 Each run processes one batch ({release.batch}) of release `{release.release}`; the batch key is the run's
-**partition key**. Past batches are run by a backfill.
+**partition key**, such as `{release.batch.example}`. {past}
 
 **Healthy** is a run that ends with success: the batch is DONE. A failed run means that the batch is PARTIAL
 or FAILED; the log of `close_out` lists each AB that is missing, why, and the command that replays it. Running

@@ -42,16 +42,16 @@ def running_batch(release: str) -> RunningBatch:
     """
     from phoenix.chain.connect import connect
 
+    configuration = Configuration()
     dag_run = get_current_context()["dag_run"]
     key = dag_run.partition_key
     if not key:
         raise UsageError(
             f"DAG run {dag_run.run_id}",
             "has no partition key, so it is not known which batch is meant",
-            "a run with a partition key such as 2019-03",
+            f"a run with a partition key such as {configuration.release(release).batch.example}",
             "start it as a backfill, or trigger it with a partition key",
         )
-    configuration = Configuration()
     return RunningBatch(
         connect(configuration), configuration, release, key, f"{dag_run.dag_id} {dag_run.run_id}"
     )

@@ -5,12 +5,16 @@ Imports of the chain stand inside the tasks: every task process and the DAG proc
 
 from __future__ import annotations
 
-from airflow.sdk import task
+from datetime import UTC, datetime
+
+from airflow.sdk import get_current_context, task
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from phoenix.config.loader import Configuration
 from phoenix.model.batch import BatchState
 from phoenix.orchestration.running import log, reported, running_batch
+from phoenix.orchestration.schedule import complete_runs_of
 
 NIGHT_NAME = "{{ task.op_kwargs['night'] }}"
 
@@ -148,3 +152,21 @@ def close_out(release: str) -> None:
         log.info("%s", line)
     if report.state is not BatchState.DONE:
         raise AirflowFailException(f"batch {release} {batch.key} is {report.state}: see the report above")
+
+
+@task
+@reported
+def announce_runs(release: str) -> None:
+    """Announce the runs that are complete, each as a partition of the asset that starts their deep release."""
+    from phoenix.chain.connect import connect
+    from phoenix.chain.deep import announce, complete_runs
+
+    configuration = Configuration()
+    database = connect(configuration)
+    now = datetime.now(UTC)
+    keys = complete_runs(database, configuration, release, now)
+    if not keys:
+        raise AirflowSkipException(f"no run is complete that was not announced to {release}")
+    get_current_context()["outlet_events"][complete_runs_of(release)].add_partitions(keys)
+    announce(database, release, keys, now)
+    log.info("announced to %s: %s", release, ", ".join(keys))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from phoenix.errors import UsageError
@@ -127,7 +127,7 @@ class AttemptRepository:
     def _combine_again(self, release: str, name: str, late: bool) -> None:
         good = [outcome.value for outcome in Outcome if outcome.succeeded]
         users = select(AbCalibrationRow.ab_id).where(AbCalibrationRow.status == INPUT)
-        which = AbRow.id.in_(users.where(AbCalibrationRow.source == f"{release}/{name}"))
+        which: ColumnElement[bool] = AbRow.id.in_(users.where(AbCalibrationRow.source == f"{release}/{name}"))
         if late:
             of_release = users.where(AbCalibrationRow.source == name)
             which |= (AbRow.release == release) & AbRow.id.in_(of_release)
