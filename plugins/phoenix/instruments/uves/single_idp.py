@@ -28,9 +28,10 @@ from phoenix.idp.inheritance import raw_cards, recipe_cards
 from phoenix.idp.job import ConversionJob
 from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.sdp import Ancillary, Calibration, Observation, extension_cards, primary_cards
-from phoenix.idp.spectrum import Column, Spectrum, encode_spectrum
+from phoenix.idp.spectrum import encode_spectrum
+from phoenix.instruments.uves.columns import signal_to_noise, to_spectrum
 from phoenix.instruments.uves.exposure import UvesExposure, read_exposure
-from phoenix.instruments.uves.merging import NO_FLUX, ChipSpectrum, chip_spectrum, join
+from phoenix.instruments.uves.merging import ChipSpectrum, chip_spectrum, join
 from phoenix.model.product import Idp
 
 #: Chips of an arm, bluest first.
@@ -38,7 +39,6 @@ CHIPS = {"BLUE": ("BLUE",), "RED": ("REDL", "REDU")}
 _RED = re.compile(r"RED_(?P<type>[A-Z_]+)_(BLUE|REDL|REDU)")
 #: Error of the calibrated flux of a chip on its grid, 1e-16 erg/cm2/s/Angstrom, by science type and chip.
 FluxError = Callable[[str, str], npt.NDArray[np.float64]]
-_FLUX_UNIT = "10**(-16)erg.cm**(-2).s**(-1).angstrom**(-1)"
 
 
 class Resolution(Strict):
@@ -218,95 +218,6 @@ def read_merged(job: ConversionJob, prefix: str = "", flux_error: FluxError | No
     return Merged(arm, tag, join(chips), tuple(headers), float(sum(spans) / sum(steps)), prefix)
 
 
-def to_spectrum(merged: ChipSpectrum) -> Spectrum:
-    """Return the columns of the IDP.
-
-    The six columns of ESO's single UVES spectra in their order, then QUAL and SNR as ESO's stacks have them:
-    without QUAL a reader cannot tell a pixel without flux from a dark one.
-    """
-    main = "" if merged.flux is not None else ";meta.main"
-    space = "eso" if merged.flux is not None else "spec"
-    density = "phot.flux.density;em.wl"
-    columns = [
-        Column(
-            "WAVE",
-            merged.wave,
-            "angstrom",
-            "spec:Data.SpectralAxis.Value",
-            "em.wl;obs.atmos",
-            "air wavelength",
-        ),
-        Column(
-            "FLUX_REDUCED",
-            _float32(merged.reduced),
-            "adu",
-            f"{space}:Data.FluxAxis.Value",
-            f"{density};src.net;stat.uncalib{main}",
-            "extracted, flat-fielded, sky-subtracted, merged",
-        ),
-        Column(
-            "ERR_REDUCED",
-            _float32(merged.error),
-            "adu",
-            f"{space}:Data.FluxAxis.Accuracy.StatError",
-            f"stat.error;{density};stat.uncalib{main}",
-            "standard deviation of FLUX_REDUCED",
-        ),
-        Column(
-            "BGFLUX_REDUCED",
-            _float32(merged.sky),
-            "adu",
-            "spec:Data.BackgroundModel.Value",
-            f"{density};stat.uncalib",
-            "sky that was subtracted",
-        ),
-    ]
-    if merged.flux is not None and merged.flux_error is not None:
-        columns += [
-            Column(
-                "FLUX",
-                _float32(merged.flux),
-                _FLUX_UNIT,
-                "spec:Data.FluxAxis.Value",
-                f"{density};src.net;meta.main",
-                "corrected for response and extinction; 0 where ERR is 0",
-            ),
-            Column(
-                "ERR",
-                _float32(merged.flux_error),
-                _FLUX_UNIT,
-                "spec:Data.FluxAxis.Accuracy.StatError",
-                "stat.error;phot.flux.density;meta.main",
-                "ERR_REDUCED x FLUX / FLUX_REDUCED; 0: no flux",
-            ),
-        ]
-    columns += [
-        Column(
-            "QUAL",
-            merged.quality,
-            "",
-            "spec:Data.FluxAxis.Accuracy.QualityStatus",
-            "meta.code.qual;meta.main",
-            "0 good, bit 1: no data, bit 2: beyond the response curve",
-        ),
-        Column(
-            "SNR",
-            _float32(signal_to_noise(merged)),
-            "",
-            "eso:Data.FluxAxis.Accuracy.SNR",
-            "stat.snr;meta.main",
-            "FLUX_REDUCED / ERR_REDUCED; 0: no data",
-        ),
-    ]
-    return Spectrum(tuple(columns))
-
-
-def signal_to_noise(merged: ChipSpectrum) -> npt.NDArray[np.float64]:
-    """Return S/N of each pixel; 0 where there are no data."""
-    usable = (merged.quality & ~np.int32(NO_FLUX)) == 0
-    return np.divide(merged.reduced, merged.error, out=np.zeros_like(merged.reduced), where=usable)
-
-
 def calibration_of(merged: Merged, exposure: UvesExposure, configuration: UvesConversion) -> Calibration:
     """Return what the header tells of the quality of a spectrum."""
     good = merged.spectrum.quality == 0
@@ -426,10 +337,6 @@ def pipeline_of(job: ConversionJob, merged: Merged) -> str:
 def read_image(job: ConversionJob, pro_catg: str) -> Hdu:
     """Return the image of a product; ``IdpError`` if the recipe wrote none."""
     return read_fits(Path(job.product(pro_catg).path)).primary
-
-
-def _float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    return values.astype(np.float32)
 
 
 def configuration_of(job: ConversionJob) -> UvesConversion:

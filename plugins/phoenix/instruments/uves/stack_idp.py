@@ -16,6 +16,7 @@ from phoenix.idp.job import ConversionJob
 from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.sdp import combined, extension_cards, primary_cards
 from phoenix.idp.spectrum import Spectrum, encode_spectrum
+from phoenix.instruments.uves.columns import to_spectrum
 from phoenix.instruments.uves.merging import calibrated_error, flux_scale, wavelengths
 from phoenix.instruments.uves.single_idp import (
     Single,
@@ -26,7 +27,6 @@ from phoenix.instruments.uves.single_idp import (
     read_merged,
     read_single,
     stem_of,
-    to_spectrum,
 )
 from phoenix.model.product import Idp
 
