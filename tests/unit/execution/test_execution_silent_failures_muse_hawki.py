@@ -103,10 +103,22 @@ def test_calibrations_of_the_recipe_before_are_not_those_of_this_one() -> None:
     assert verdict.findings == ("calibration SKY_LINES is named by products, but was not given",)
 
 
-def test_an_exposure_that_matches_no_other() -> None:
+@pytest.mark.parametrize(
+    ("unmatched", "matches", "sources", "outcome"),
+    [
+        (0, 11, 11, Outcome.OK),
+        (0, 3, 5, Outcome.OK),  # two stars, and what it takes to make five sources
+        (0, 12, 29, Outcome.FAILED),  # wrong by 3.8 arcsec, found with the recipe's own defaults
+        (1, 11, 11, Outcome.FAILED),
+    ],
+)
+def test_an_alignment_that_locked_on_noise(
+    unmatched: int, matches: int, sources: int, outcome: Outcome
+) -> None:
     ab = task_ab("MUSE", "alignment", expected=("OFFSET_LIST",))
-    assert judged(ab, [written("OFFSET_LIST", {"QC.EXPALIGN.NOMATCH": 0})]).outcome is Outcome.OK
-    assert judged(ab, [written("OFFSET_LIST", {"QC.EXPALIGN.NOMATCH": 1})]).outcome is Outcome.FAILED
+    keywords = {"NOMATCH": unmatched, "NMATCH.MIN": matches, "NDET1": sources}
+    offsets = written("OFFSET_LIST", {f"QC.EXPALIGN.{name}": value for name, value in keywords.items()})
+    assert judged(ab, [offsets]).outcome is outcome
 
 
 def test_a_slice_whose_trace_is_lost() -> None:
