@@ -1,8 +1,8 @@
 """Seconds the QC of a GIRAFFE raw frame of 100 fibres takes: all measurements, 101 pages written to disk.
 
-Run ``python tests/bench/bench_qc_giraffe.py``; it writes synthetic products of the real size (2901 bins, a raw
-frame of 2148 x 4096 pixels) to a temporary folder. Workers are the pool's own processes, warm: each has drawn
-a small frame before. The last line is computed from the others, not measured; ESO's pages show other things.
+Run ``python tests/bench/bench_qc_giraffe.py``; it writes synthetic products of the real size (2901 bins, a
+raw frame of 2148 x 4096 pixels) to a temporary folder. Workers are the pool's own processes, warm: each has
+drawn a small frame before. The last line is computed from the others; ESO's pages show other things.
 """
 
 from __future__ import annotations
