@@ -11,7 +11,7 @@ from astropy.io import fits
 from sqlalchemy import select
 
 from builders_ab import science_ab
-from builders_execution import KEY, NIGHT, NOW, store_ab
+from builders_execution import NIGHT, NOW, store_ab
 from phoenix.chain.batch import close_batch
 from phoenix.chain.convert import ConvertReport, convert_idps
 from phoenix.chain.ingest import enqueue, ingest
@@ -59,11 +59,11 @@ class Block:
             session.scalars(select(AbRow).where(AbRow.name == CUBE)).one().outcome = outcome.value
 
     def convert(self) -> ConvertReport:
-        return convert_idps(self.database, self.configuration, RELEASE, KEY, NIGHT)
+        return convert_idps(self.database, self.configuration, RELEASE, NIGHT, NIGHT)
 
     def cubes(self) -> list[IdpRow]:
         with self.database.transaction() as session:
-            return [row for row in IdpRepository(session).of_batch(RELEASE, KEY) if row.parent_id is None]
+            return [row for row in IdpRepository(session).of_batch(RELEASE, NIGHT) if row.parent_id is None]
 
     def _exposure(self, number: int) -> None:
         start = {"ARCFILE": arcfile(number), "DATE-OBS": arcfile(number)[5:28],
@@ -118,9 +118,10 @@ def _ab(name: str, task: str, **changes: object) -> AssociationBlock:
 
 
 @pytest.fixture
-def block(database: Database, configuration: Configuration) -> Block:
+def block(database: Database, configuration: Configuration, monkeypatch: pytest.MonkeyPatch) -> Block:
+    monkeypatch.setattr("builders_execution.KEY", NIGHT)  # batches of MUSE are nights
     with database.transaction() as session:
-        BatchRepository(session).open(RELEASE, BatchKey(BatchKind.MONTH, KEY), "test")
+        BatchRepository(session).open(RELEASE, BatchKey(BatchKind.NIGHT, NIGHT), "test")
     return Block(database, configuration)
 
 
@@ -134,9 +135,9 @@ def test_an_ob_becomes_one_cube_that_is_archived(block: Block) -> None:
     assert [header["PROV1"], header["PROV2"]] == [arcfile(0), arcfile(1)]
     assert header["NCOMBINE"] == EXPOSURES
     assert str(block.convert()).startswith("0 ABs converted, 1 unchanged")
-    enqueue(block.database, block.configuration, RELEASE, KEY)
-    assert "3 files archived" in str(ingest(block.database, block.configuration, RELEASE, KEY))
-    closed = close_batch(block.database, block.configuration, RELEASE, KEY, "test")
+    enqueue(block.database, block.configuration, RELEASE, NIGHT)
+    assert "3 files archived" in str(ingest(block.database, block.configuration, RELEASE, NIGHT))
+    closed = close_batch(block.database, block.configuration, RELEASE, NIGHT, "test")
     assert not [line for line in closed.held if "not converted" in line]
 
 
