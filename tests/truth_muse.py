@@ -114,7 +114,8 @@ def _star(
 def _gaussian(
     place: tuple[Floats, Floats], height: float, x0: float, y0: float, sigma: float, base: float
 ) -> Floats:
-    return height * np.exp(-((place[0] - x0) ** 2 + (place[1] - y0) ** 2) / 2 / sigma**2) + base
+    spot = np.exp(-((place[0] - x0) ** 2 + (place[1] - y0) ** 2) / 2 / sigma**2)
+    return np.asarray(height * spot + base)
 
 
 def _line(data: Floats, wave_a: Floats, places: _Places) -> tuple[float, float]:

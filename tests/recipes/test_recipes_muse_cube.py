@@ -140,7 +140,7 @@ def _offset_errors(ob: ObservationBlock) -> NDArray[np.float64]:
     cosine = np.cos(np.radians(ob.field.dec_deg))
     found = 3600 * np.transpose([offsets["RA_OFFSET"] * cosine, offsets["DEC_OFFSET"]])
     told = np.array([exposure.pointing_error_arcsec for exposure in exposures])
-    return found - (told - told[0])
+    return np.asarray(found - (told - told[0]))
 
 
 def test_pixel_tables_become_a_combined_cube(combination: Combination) -> None:

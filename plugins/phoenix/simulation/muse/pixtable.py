@@ -6,6 +6,7 @@ as seen from the observatory, counts, their variance, bad pixel mask, and the de
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -86,7 +87,7 @@ def _positions(size: FrameSize) -> tuple[Floats, Floats, Floats]:
     As on the real slicer, rows of a field are shifted against each other in x and in wavelength. The shifts
     are odd about the centre: the recipe takes the middle of the limits for the centre of the field.
     """
-    centred = np.arange(size.side) - (size.side - 1) / 2
+    centred = np.arange(size.side, dtype=float) - (size.side - 1) / 2
     wiggle = np.sin(2 * np.pi * 7 * centred / size.side)
     x = centred[:, None, None] + 0.3 * wiggle[None, :, None]
     wave_a = size.wave_a()[None, None, :] + 0.4 * wiggle[None, :, None]
@@ -137,7 +138,7 @@ def _line_light(field: Field, east: Floats, north: Floats, wave_a: Floats, shift
     line_a, sigma_a = 10.0 * galaxy.wave_nm * (1.0 - shift_kms / LIGHT_KMS), 10.0 * galaxy.sigma_nm
     profile = np.exp(-0.5 * ((wave_a - line_a) / sigma_a) ** 2) / (sigma_a * np.sqrt(2.0 * np.pi))
     spot = _spot(east - galaxy.east_arcsec, north - galaxy.north_arcsec, galaxy.fwhm_arcsec)
-    return galaxy.flux * spot * profile
+    return np.asarray(galaxy.flux * spot * profile)
 
 
 def _spot(east: Floats, north: Floats, fwhm_arcsec: float) -> Floats:
@@ -161,7 +162,7 @@ def _origin(size: FrameSize, ifu: NDArray[np.int64], slice_: NDArray[np.int64]) 
 
 
 def _limits(
-    columns: dict[str, NDArray[np.generic]], ifu: NDArray[np.int64], slice_: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.generic]], ifu: NDArray[np.int64], slice_: NDArray[np.int64]
 ) -> list[Card]:
     prefix = "ESO DRS MUSE PIXTABLE"
     bounds: dict[str, NDArray[np.generic]] = {
@@ -173,7 +174,7 @@ def _limits(
     ]
     for name, values in bounds.items():
         for word, value in (("LOW", values.min().item()), ("HIGH", values.max().item())):
-            cards.append((f"{prefix} LIMITS {name} {word}", value, "Limits of the data"))
+            cards.append((f"{prefix} LIMITS {name} {word}", value, "Limit"))
     return cards
 
 

@@ -41,7 +41,7 @@ class FrameSize:
 
     def wave_a(self) -> Floats:
         """Wavelengths of the planes, A."""
-        return CENTRE_A + STEP_A * (np.arange(self.planes) - (self.planes - 1) / 2)
+        return CENTRE_A + STEP_A * (np.arange(self.planes, dtype=float) - (self.planes - 1) / 2)
 
 
 SIZES = {"small": FrameSize(80, 64), "full": FrameSize(150, 200)}
