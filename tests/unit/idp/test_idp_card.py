@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from phoenix.errors import IdpError
@@ -27,6 +28,8 @@ VALUES = (
 
 @given(KEYWORDS | HIERARCH, VALUES, PRINTABLE)
 def test_astropy_reads_what_we_write(keyword, value, comment):
+    # astropy takes a slash behind a quote for the begin of the comment.
+    assume(not (isinstance(value, str) and re.search("' */", value)))
     image = format_card(keyword, value, comment)
     assert len(image) == 80
     card = fits.Card.fromstring(image)
