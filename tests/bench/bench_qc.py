@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
@@ -138,7 +138,10 @@ def main() -> None:
         for chip in ("REDL", "REDU"):
             write_science(products, chip)
         abs_ = [ab_of("science", name=f"UVES.2019-03-04T02:00:{n:02d}.000_sci.ab") for n in range(pictures)]
-        jobs = [job_of(configuration, products, "science", ab) for ab in abs_]
+        jobs = [
+            replace(job_of(configuration, products, "science", ab), report_folder=str(folder / ab.stem))
+            for ab in abs_
+        ]
         speed_up("pictures of UVES", "UVES", jobs)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from phoenix.chain.qc import QcReport
 from phoenix.errors import UsageError
 from phoenix.model.batch import BatchState
 from phoenix.model.lot import Job, Lot
@@ -42,10 +44,18 @@ def stand_in(name, answer=None):
         return answer
     return call
 
+def quality(*_, names=None, part="", **_named):
+    called.append("qc_reports" if names is None else f"{part}: {' '.join(names)}")
+    return QcReport()
+
 batch = running.RunningBatch(None, None, "UVES_R3", "2019-03", "test")
 steps = {
     "phoenix.orchestration.steps.running_batch": lambda _release: batch,
     "phoenix.orchestration.recipe_operator.running_batch": lambda _release: batch,
+    "phoenix.orchestration.qc_operator.running_batch": lambda _release: batch,
+    "phoenix.chain.qc.qc_reports": quality,
+    "phoenix.chain.qc.qc_shards": lambda *_: to_run.get("qc", []),
+    "phoenix.chain.disk_watch.require_disk": lambda *_: "enough",
     "phoenix.chain.plan.nights_with_frames": lambda *_: ["2019-03-04"],
     "phoenix.chain.lots.lots": lambda _db, _cfg, _release, _key, task, _class, _most: [
         Lot(tuple(Job(name) for name in lot)) for lot in to_run.get(task, [])
@@ -59,7 +69,6 @@ for place, name, answer in [
     ("create", "create_abs", None),
     ("edit", "edit_abs", None),
     ("execute", "run_ab", attempt),
-    ("qc", "qc_reports", None),
     ("convert", "convert_idps", None),
     ("ingest", "enqueue", None),
     ("ingest", "ingest", None),
@@ -129,3 +138,29 @@ def test_no_recipe_is_left(airflow: dict[str, str]) -> None:
 
 def test_a_refused_batch_is_touched_by_nothing(airflow: dict[str, str]) -> None:
     assert calls(airflow, {"science": [["a.ab"]]}, "open_batch") == ["open_batch", "close_batch"]
+
+
+@pytest.fixture
+def concentrated(airflow: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same with a release whose QC jobs are concentrated."""
+    config = Path(shutil.copytree(PROJECT / "include" / "config", tmp_path / "config"))
+    file = config / "releases" / "UVES_R3.yaml"
+    file.write_text(file.read_text().replace("qc: nightly", "qc: concentrated"))
+    return {**airflow, "PHOENIX_CONFIG": str(config)}
+
+
+def test_concentrated_qc_has_an_instance_for_each_shard(concentrated: dict[str, str]) -> None:
+    made = calls(concentrated, {"science": [["a.ab"], ["b.ab"]], "qc": [["a.ab"], ["b.ab", "c.ab"]]})
+    assert made[:4] == PREPARATION
+    # Instances of a task run in any order.
+    assert sorted(made[4:6]) == ["run a.ab", "run b.ab"]
+    assert sorted(made[6:8]) == ["shard_1: a.ab", "shard_2: b.ab c.ab"]
+    assert made[8:] == AFTER[1:]
+
+
+def test_concentrated_qc_with_nothing_to_do_is_left(concentrated: dict[str, str]) -> None:
+    assert calls(concentrated, {}) == [*PREPARATION, *AFTER[1:]]
+
+
+def test_concentrated_qc_does_not_touch_a_refused_batch(concentrated: dict[str, str]) -> None:
+    assert calls(concentrated, {"qc": [["a.ab"]]}, "open_batch") == ["open_batch", "close_batch"]
