@@ -113,6 +113,11 @@ def test_several_obs_and_programmes_are_told(tmp_path):
     ]  # fmt: skip
     assert (header["OBID1"], header["OBID2"]) == (302550001, 302550002)
     assert [finding for path in paths for finding in check_file(path, None)] == []
+    assert check_batch(paths, products.sources) == []
+    Combined(products.folder, raw_cards={2: other | {"ESO OBS PROG ID": "099.A-0023(D)"}}).write()
+    assert [finding.message for finding in check_batch(paths, products.sources)] == [
+        "PROGIDi is 099.A-0023(B), 099.A-0023(C), its sources have 099.A-0023(B), 099.A-0023(D)"
+    ]
 
 
 def test_exptime_is_that_of_the_median_spaxel(tmp_path):

@@ -9,15 +9,19 @@ from pathlib import Path
 from phoenix.errors import HeaderError, IdpError
 from phoenix.headers.reader import Header, read_header
 from phoenix.idp.checks.association import ancillaries
-from phoenix.idp.checks.observation import sources
+from phoenix.idp.checks.observation import indexed_values, sources
 from phoenix.idp.checks.report import finding
 from phoenix.idp.checks.spectrum import table_of
 from phoenix.idp.fitsfile import FitsFile, read_fits
 from phoenix.idp.sdp import SECONDS_PER_DAY
 from phoenix.model.product import Finding
 
-#: Keyword of the product -> keyword of its raw frames.
-_SAME = {"TELESCOP": "TELESCOP", "INSTRUME": "INSTRUME", "PROG_ID": "OBS.PROG.ID", "OBID1": "OBS.ID"}
+#: Keyword of the product -> keyword of its raw frames, and the stem of indexed keywords where it is MULTI.
+_SAME = {
+    "TELESCOP": ("TELESCOP", "TELESC"),
+    "INSTRUME": ("INSTRUME", "INSTR"),
+    "PROG_ID": ("OBS.PROG.ID", "PROGID"),
+}
 
 
 def check_batch(paths: Sequence[Path], raws: Mapping[str, Path] | None = None) -> list[Finding]:
@@ -99,11 +103,11 @@ def _check_sources(
 
 def _compare(product: FitsFile, headers: Sequence[Header]) -> Iterator[Finding]:
     primary, name = product.primary, product.path.name
-    for keyword, raw_keyword in _SAME.items():
-        values = {header.get(raw_keyword) for header in headers}
-        if primary.get(keyword) != "MULTI" and values != {primary.get(keyword)}:
-            told = ", ".join(sorted(map(str, values)))
-            yield finding("BAT-01", name, f"{keyword} is {primary.get(keyword)!r}, its sources have {told}")
+    for keyword, (raw_keyword, stem) in _SAME.items():
+        multiple = primary.get(keyword) == "MULTI"
+        values = set(indexed_values(primary, stem)) if multiple else {primary.get(keyword)}
+        yield from _compare_values(name, f"{stem}i" if multiple else keyword, values, raw_keyword, headers)
+    yield from _compare_values(name, "OBIDi", set(indexed_values(primary, "OBID")), "OBS.ID", headers)
     if primary.get("NCOMBINE") != len(headers):
         yield finding(
             "BAT-01", name, f"NCOMBINE is {primary.get('NCOMBINE')}, there are {len(headers)} sources"
@@ -119,6 +123,15 @@ def _compare(product: FitsFile, headers: Sequence[Header]) -> Iterator[Finding]:
         value = primary.number(keyword)
         if value is not None and not abs(value - right) <= tolerance:
             yield finding("BAT-01", name, f"{keyword} is {value}, its sources give {right:.9g}")
+
+
+def _compare_values(
+    name: str, keyword: str, values: set[object], raw_keyword: str, headers: Sequence[Header]
+) -> Iterator[Finding]:
+    right = {header.get(raw_keyword) for header in headers}
+    if values != right:
+        told, expected = (", ".join(sorted(map(str, found))) or "nothing" for found in (values, right))
+        yield finding("BAT-01", name, f"{keyword} is {told}, its sources have {expected}")
 
 
 def _number(header: Header, keyword: str) -> float:

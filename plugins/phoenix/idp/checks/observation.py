@@ -73,7 +73,7 @@ def check_indexed(file: FitsFile) -> Iterator[Finding]:
     primary = file.primary
     for keyword, stem in _INDEXED.items():
         yield from _check_indices(primary, stem, "ALL-10")
-        values = _indexed_values(primary, stem)
+        values = indexed_values(primary, stem)
         multiple = primary.get(keyword) == "MULTI"
         if multiple and len(values) < 2:
             yield finding("ALL-10", primary, f"{keyword} is MULTI, but {stem}i are {len(values)}")
@@ -129,7 +129,8 @@ def sources(file: FitsFile) -> list[str]:
     ]
 
 
-def _indexed_values(primary: Hdu, stem: str) -> list[object]:
+def indexed_values(primary: Hdu, stem: str) -> list[object]:
+    """Return the values of keywords with a running number, e.g. OBIDi."""
     pattern = re.compile(rf"{stem}\d+")
     return [card.value for card in primary.cards if pattern.fullmatch(card.keyword)]
 
