@@ -6,12 +6,11 @@ way the end is that of an undisturbed run: one set of products, no container, th
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -241,7 +240,8 @@ def restart_service(site: Site) -> None:
     scheduler.kill()
     wait_for(lambda: left[0].ppid() != scheduler.pid)
     for process in left:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     bring_up(site)
 
 
@@ -249,7 +249,8 @@ def kill_all(site: Site) -> None:
     """Kill the scheduler with all that descends from it, and bring it up again."""
     scheduler = scheduler_of(site)
     for process in [scheduler, *scheduler.children(recursive=True)]:
-        os.kill(process.pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     bring_up(site)
 
 
