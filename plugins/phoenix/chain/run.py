@@ -52,12 +52,8 @@ class BatchRun:
     owner : str
         Who runs it; another owner's running batch is refused.
     abs_ : collection of str, optional
-        Run only the recipes of these ABs, and of those they wait for; default: of all.
-
-    Raises
-    ------
-    UsageError
-        If a name in `abs_` is none of an AB of the batch, when the recipes run.
+        Run only the recipes of these ABs, and of those they wait for; default: of all. A name that is none of
+        an AB of the batch is a problem of the batch, and no recipe runs.
     """
 
     def __init__(

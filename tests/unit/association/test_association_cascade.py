@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from builders_uves import BLUE, Nights, tables
-from phoenix.association.cascade import downstream, levels, waits
+from phoenix.association.cascade import downstream, levels, upstream, waits
 from phoenix.errors import AssociationError
 
 
@@ -34,3 +34,9 @@ def test_a_cycle_is_named() -> None:
     assert circle[0] == circle[-1]
     assert len(circle) == 4
     assert all(after in graph[before] for before, after in pairwise(circle))
+
+
+def test_what_an_ab_needs_is_found_and_nothing_else() -> None:
+    graph = {"cube": ("offsets", "elsewhere"), "offsets": ("image",), "image": (), "other": ("image",)}
+    assert upstream(graph, ["cube"]) == {"cube", "offsets", "image"}
+    assert upstream(graph, []) == set()

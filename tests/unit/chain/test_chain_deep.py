@@ -11,6 +11,7 @@ from builders_muse import DEEP, MUSE_R, NOW, RUN, MuseEngine, MuseRun
 from phoenix.chain.deep import announce, complete_runs, progress
 from phoenix.chain.execute import run_ab
 from phoenix.chain.plan import nights_with_frames
+from phoenix.chain.run import BatchRun, Step
 from phoenix.config.loader import Configuration
 from phoenix.errors import UsageError
 from phoenix.model.ab import AssociationBlock
@@ -218,3 +219,33 @@ def test_a_run_is_announced_once_and_again_when_more_of_it_is_processed(run: Mus
     assert complete_runs(run.database, run.configuration, DEEP, NOW) == []
     announce(run.database, DEEP, [RUN], later - timedelta(days=1))
     assert complete_runs(run.database, run.configuration, DEEP, NOW) == [RUN], "processed after it was told"
+
+
+def test_one_target_is_processed_alone(run: MuseRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.night("2021-04-11", (4, "NGC 253", 2))
+    run.process(run.exposures())
+    run.create()
+    tried: list[str] = []
+
+    def instead_of_the_engine(database, configuration, release, name):
+        tried.append(name)
+        return run_ab(database, configuration, release, name, runner=MuseEngine())
+
+    monkeypatch.setattr("phoenix.chain.run.run_with_retries", instead_of_the_engine)
+    alignment, cube = (
+        next(ab for ab in run.deep()[task] if dict(ab.match_keys)["target"] == "HUDF")
+        for task in ("deep_alignment", "deep_combine")
+    )
+    told: list[str] = []
+
+    def recipes(*names: str) -> None:
+        batch = BatchRun(run.database, run.configuration, DEEP, RUN, "test", told.append, abs_=names)
+        batch.run([Step.RUN_RECIPES])
+
+    recipes("MUSE.misspelt.ab")
+    assert tried == []
+    assert "AB MUSE.misspelt.ab: is not of batch MUSE_DEEP" in told[-1]
+    recipes(cube.name)
+    assert tried == [alignment.name, cube.name]
+    recipes()
+    assert len(tried) == 4, "the other target's"
