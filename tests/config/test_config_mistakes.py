@@ -15,6 +15,7 @@ from phoenix.errors import ConfigError
 RULES, INSTRUMENT, RELEASE, QC, SITE = (
     "rules/giraffe", "instruments/giraffe", "releases/UVES_R3", "qc/uves", "phoenix",
 )  # fmt: skip
+HAWKI = "instruments/hawki"
 
 #: (file, what stands there, the mistake, the field told, a word of the message or remedy)
 MISTAKES = [
@@ -118,10 +119,10 @@ MISTAKES = [
     (INSTRUMENT, "prefix: GI", "prefix: Giraffe", "prefix", "pattern"),
     (INSTRUMENT, "drs_type: CON", "drs_type: CONDOR", "drs_type", "'CPL', 'CON' or 'INT'"),
     (INSTRUMENT, "timeout: 20 min", "timeout: 20", "recipes.gimasterflat.timeout", "number with a unit"),
-    (INSTRUMENT, "gimasterbias: {memory_gb: 1, timeout: 10 min}", "gimasterbias: {memory_gb: 1}",
-     "recipes.gimasterbias.timeout", "add timeout"),
-    (INSTRUMENT, "gimasterbias: {memory_gb: 1,", "gimasterbias: {memory_gb: -1,", "recipes.gimasterbias.memory_gb",
-     "greater than 0"),
+    (HAWKI, "hawki_detector_noise: {memory_gb: 1, timeout: 10 min}", "hawki_detector_noise: {memory_gb: 1}",
+     "recipes.hawki_detector_noise.timeout", "add timeout"),
+    (HAWKI, "hawki_detector_noise: {memory_gb: 1,", "hawki_detector_noise: {memory_gb: -1,",
+     "recipes.hawki_detector_noise.memory_gb", "greater than 0"),
     # releases
     (RELEASE, "mode: COMPLETE", "mode: COMPLET", "mode", "'COMPLETE'"),
     (RELEASE, "batch: month", "batch: week", "batch", "'night', 'month' or 'run'"),

@@ -105,9 +105,9 @@ def _compare(product: FitsFile, headers: Sequence[Header]) -> Iterator[Finding]:
     primary, name = product.primary, product.path.name
     for keyword, (raw_keyword, stem) in _SAME.items():
         multiple = primary.get(keyword) == "MULTI"
-        values: set[object] = set(indexed_values(primary, stem)) if multiple else {primary.get(keyword)}
+        values: set[object] = {*indexed_values(primary, stem)} if multiple else {primary.get(keyword)}
         yield from _compare_values(name, f"{stem}i" if multiple else keyword, values, raw_keyword, headers)
-    yield from _compare_values(name, "OBIDi", set(indexed_values(primary, "OBID")), "OBS.ID", headers)
+    yield from _compare_values(name, "OBIDi", {*indexed_values(primary, "OBID")}, "OBS.ID", headers)
     if primary.get("NCOMBINE") != len(headers):
         yield finding(
             "BAT-01", name, f"NCOMBINE is {primary.get('NCOMBINE')}, there are {len(headers)} sources"
