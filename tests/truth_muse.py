@@ -131,4 +131,5 @@ def _line(data: Floats, wave_a: Floats, places: _Places) -> tuple[float, float]:
 
 
 def _profile(wave_a: Floats, flux: float, line_a: float, sigma_a: float, base: float) -> Floats:
-    return flux * np.exp(-0.5 * ((wave_a - line_a) / sigma_a) ** 2) / sigma_a / np.sqrt(2 * np.pi) + base
+    height = flux / sigma_a / np.sqrt(2 * np.pi)
+    return np.asarray(height * np.exp(-0.5 * ((wave_a - line_a) / sigma_a) ** 2) + base)

@@ -63,7 +63,7 @@ def unit_frames(out: Path, seed: int) -> dict[str, list[Path]]:
 
 def _slice_edges() -> Floats:
     """Left edge of each slice in pixels; all stay off the edges of the detector, where traces fail."""
-    return 50.0 + PITCH * np.arange(SLICES) + (PITCH - WIDTH) / 2.0
+    return 50.0 + PITCH * np.arange(SLICES, dtype=float) + (PITCH - WIDTH) / 2.0
 
 
 def _slit_mask() -> Floats:
