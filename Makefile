@@ -74,6 +74,10 @@ bench: engine ## Measure what the project promises to be fast at
 	@$(DEPLOY) images uves
 	@set -e; for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=plugins $(PYTHON_IN) $$bench; done
 
+.PHONY: docs
+docs: setup ## Write docs/dags.md from the DAGs
+	@PYTHONPATH=plugins AIRFLOW_HOME=$$(mktemp -d) $(PYTHON_IN) -m phoenix.orchestration.documentation
+
 .PHONY: lock
 lock: setup ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=1 renews all pins
 	@$(PYTHON_IN) .ci/uv.py compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
