@@ -199,7 +199,9 @@ class Grouping:
         for together in by_key.values():
             frames = {member.frame.name: member for member in together}
             for similar in self._similar(task, [member.frame for member in together]):
-                parts = regrouper.parts(task.name, similar) if len(similar) >= task.min_raw else []
+                # An OB of one exposure is no group; of a run it is told that there is but one OB.
+                enough = self._run or len(similar) >= task.min_raw
+                parts = regrouper.parts(task.name, similar) if enough else []
                 for part in parts:
                     members = [frames[frame.name] for frame in part.frames]
                     left_out += self._not_combined(task, part, members)
@@ -230,7 +232,10 @@ class Grouping:
 
     def _not_combined(self, task: Task, part: Part, members: Sequence[Member]) -> list[LeftOut]:
         """Return the ABs of a part that are in no AB of the second step, each with the reason."""
+        apart = [LeftOut(m.ab.name, self._run or m.ab.date, part.code, part.reason) for m in members]
         if self._run and len(_blocks(members)) < 2:
+            if part.code:
+                return apart
             target = ", ".join(
                 f"{name} {shown(comparable(value_of(members[0].frame, self._rules.aliases, name)))}"
                 for name in task.group_by
@@ -239,7 +244,7 @@ class Grouping:
             reason = f"OB {block} is the only one of {target}: its cube is final without a deep one"
             return [LeftOut(member.ab.name, self._run, SINGLE_OB, reason) for member in members]
         if len(members) < task.min_raw:
-            return [LeftOut(m.ab.name, self._run or m.ab.date, part.code, part.reason) for m in members]
+            return apart
         found = _left_out_of(task, members, self._run)
         usable = [member for member in members if not member.defect]
         if self._run and len(usable) >= task.min_raw and not self._may_combine(task, members):

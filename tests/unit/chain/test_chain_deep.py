@@ -72,6 +72,19 @@ def test_a_target_of_one_ob_is_left_to_muse_r_with_the_reason(run: MuseRun) -> N
     )
 
 
+def test_an_ob_of_one_exposure_and_another_field_are_told_as_well(
+    database: Database, configuration: Configuration
+) -> None:
+    site = MuseRun(database, configuration)
+    site.night("2021-03-04", (1, "HUDF", 1), (2, "HUDF", 1), (3, "NGC 253", 1))
+    site.night("2021-03-05", (4, "HUDF", 1), DEC=-27.1)
+    site.process(site.exposures())
+    site.create()
+    single, far = site.exposures()[2:]
+    assert {out["path"]: out["code"] for out in left_out(site)} == {single: "SINGLE_OB", far: "OTHER_FIELD"}
+    assert len(deep_abs(site)[1].input_abs) == 2
+
+
 def test_the_trees_on_the_way_keep_what_was_made(run: MuseRun) -> None:
     run.create()
     folders = run.configuration.folders
