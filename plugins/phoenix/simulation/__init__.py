@@ -19,6 +19,7 @@ from phoenix.simulation.plan import SimulationPlan
 _MODULES = {
     "GIRAFFE": "phoenix.simulation.giraffe.simulator",
     "HAWKI": "phoenix.simulation.hawki.simulator",
+    "KMOS": "phoenix.simulation.kmos.simulator",
     "MUSE": "phoenix.simulation.muse.simulator",
     "UVES": "phoenix.simulation.uves.simulator",
 }
