@@ -113,7 +113,7 @@ def _compare(product: FitsFile, headers: Sequence[Header]) -> Iterator[Finding]:
             "BAT-01", name, f"NCOMBINE is {primary.get('NCOMBINE')}, there are {len(headers)} sources"
         )
     starts = [_number(header, "MJD-OBS") for header in headers]
-    exptimes_s = [_number(header, "EXPTIME") for header in headers]
+    exptimes_s = [_exposed_s(header) for header in headers]
     ends = [start + exptime / SECONDS_PER_DAY for start, exptime in zip(starts, exptimes_s, strict=True)]
     for keyword, right, tolerance in (
         ("MJD-OBS", min(starts), 1e-7),
@@ -132,6 +132,14 @@ def _compare_values(
     if values != right:
         told, expected = (", ".join(sorted(map(str, found))) or "nothing" for found in (values, right))
         yield finding("BAT-01", name, f"{keyword} is {told}, its sources have {expected}")
+
+
+def _exposed_s(header: Header) -> float:
+    """EXPTIME, but of an infrared frame DIT times NDIT: its EXPTIME is one DIT (ESO-044286, footnote 12)."""
+    dit, ndit = header.get("DET.DIT"), header.get("DET.NDIT")
+    if isinstance(dit, (int, float)) and isinstance(ndit, int):
+        return float(dit) * ndit
+    return _number(header, "EXPTIME")
 
 
 def _number(header: Header, keyword: str) -> float:

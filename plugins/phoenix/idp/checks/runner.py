@@ -19,6 +19,7 @@ from phoenix.idp.checks.common import (
     check_sums,
 )
 from phoenix.idp.checks.cube import EXPOSURE_MAP, WHITE_LIGHT, check_companion, check_cube
+from phoenix.idp.checks.image import check_image, check_source_list
 from phoenix.idp.checks.observation import (
     check_domains,
     check_exposure,
@@ -101,6 +102,10 @@ def _check(file: FitsFile) -> Iterator[Finding]:
         yield from _check_spectrum(file)
     elif category == "SCIENCE.CUBE.IFS":
         yield from check_cube(file)
+    elif category in {"SCIENCE.IMAGE", "SCIENCE.MEFIMAGE"}:
+        yield from check_image(file)
+    elif category == "SCIENCE.SRCTBL":
+        yield from check_source_list(file)
 
 
 def _check_spectrum(file: FitsFile) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""HAWK-I: images to IDPs, QC measurements and reports."""

@@ -1,0 +1,77 @@
+"""What the converter changes in the headers of the recipes, and where the values are from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phoenix.idp.cube_grid import sky_grid
+from phoenix.idp.fitsfile import FitsFile, Hdu
+from phoenix.idp.image_header import Changes
+from phoenix.model.frame import Value
+
+#: Sources whose sizes are measured, below which their median tells nothing.
+_LEAST_SOURCES = 5
+_GUESSED = "DIMM"
+
+
+def images_of(file: FitsFile) -> list[Hdu]:
+    """Return the HDUs of a file that hold images."""
+    return [hdu for hdu in file.hdus if (hdu.integer("NAXIS") or 0) == 2 and not hdu.text("TTYPE1")]
+
+
+def calibrated(file: FitsFile) -> bool:
+    """Whether the zero point of every detector is from standard stars, as the recipe tells."""
+    fudged = any(hdu.get("ZPFUDGED") is True for hdu in file.hdus)
+    return file.primary.text("FLUXCAL") == "ABSOLUTE" and not fudged
+
+
+def image_changes(hdu: Hdu, sources: Hdu | None) -> Changes:
+    """Return the changes of the header of an image.
+
+    Parameters
+    ----------
+    sources : Hdu, optional
+        Table of the sources in it.
+    """
+    found: dict[str, tuple[Value, str] | None] = {
+        "BUNIT": ("adu", "mean of one integration of DIT"),
+        **_coordinate_errors(hdu),
+    }
+    told = next((card for card in hdu.cards if card.keyword == "PSF_FWHM"), None)
+    if told is not None and _GUESSED in told.image:
+        fwhm = _fwhm_arcsec(hdu, sources)
+        if fwhm is not None:
+            found["PSF_FWHM"] = (fwhm, "[arcsec] twice the median half-light radius")
+    return found
+
+
+def map_changes(hdu: Hdu, *, variance: bool) -> Changes:
+    """Return the changes of the header of a map; a confidence has no unit."""
+    unit: tuple[Value, str] | None = ("adu**2", "variance of the image") if variance else None
+    return {"BUNIT": unit, **_coordinate_errors(hdu)}
+
+
+def _coordinate_errors(hdu: Hdu) -> dict[str, tuple[Value, str] | None]:
+    """CRDERi in degrees: the recipe writes the scatter of its fit in arcsec."""
+    rms_arcsec = hdu.number("QC.WCS_RMS") or hdu.number("DRS.STDCRMS")
+    return {
+        keyword: (round(value / 3600, 12), "[deg] scatter of the astrometric fit")
+        for keyword in ("CRDER1", "CRDER2")
+        if (value := hdu.number(keyword)) is not None and value == rms_arcsec
+    }
+
+
+def _fwhm_arcsec(hdu: Hdu, sources: Hdu | None) -> float | None:
+    """Twice the median half-light radius of the brighter half of the sources; for a Gaussian its FWHM."""
+    if sources is None:
+        return None
+    table = sources.records()
+    if not {"Half_radius", "Aper_flux_3"} <= set(table.dtype.names or ()):
+        return None
+    radius, flux = table["Half_radius"].astype("f8"), table["Aper_flux_3"].astype("f8")
+    known = np.isfinite(radius) & (radius > 0) & np.isfinite(flux)
+    if known.sum() < 2 * _LEAST_SOURCES:
+        return None
+    bright = known & (flux >= np.median(flux[known]))
+    scale_arcsec = sky_grid(hdu).pixel_area_arcsec2 ** 0.5
+    return round(float(2 * np.median(radius[bright]) * scale_arcsec), 4)
