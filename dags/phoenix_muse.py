@@ -1,4 +1,4 @@
-"""Airflow DAG of MUSE: integral field spectroscopy, from exposures to cubes combined per observation block."""
+"""Airflow DAG of MUSE: integral field spectroscopy, from exposures to cubes combined per OB."""
 
 from phoenix.orchestration.dag_factory import instrument_dag
 

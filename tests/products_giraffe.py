@@ -99,7 +99,8 @@ class Exposure:
         error = np.sqrt(flux / 1.5)
         cards = self._common() | self._pro("SCIENCE_RBNSPEC_IDP") | {
             "ORIGIN": "ESO", "OBJECT": self.targets[fps], "RA": 149.5 + fps / 100, "DEC": -30 + fps / 1000,
-            "MJD-END": self.mjd_obs + EXPTIME_S / 86400, "SPECSYS": "HELIOCEN", "PRODCATG": "SCIENCE.SPECTRUM",
+            "MJD-END": self.mjd_obs + EXPTIME_S / 86400, "SPECSYS": "HELIOCEN",
+            "PRODCATG": "SCIENCE.SPECTRUM",
             "OBSTECH": "MOS", "DISPELEM": "LR", "WAVELMIN": float(wave[0]), "WAVELMAX": float(wave[-1]),
             "SPEC_BIN": STEP_NM, "SPEC_SYE": 0.002, "LAMNLIN": 61, "LAMRMS": 0.0027, "GAIN": 1.5,
             "DETRON": 4.5, "FPS": fps, "GEOCORR": -0.12, "HELICORR": -2.17, "BARYCORR": -2.18,

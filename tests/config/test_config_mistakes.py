@@ -89,7 +89,7 @@ MISTAKES = [
     (RULES, "DPR.TYPE: {like: \"%DARK%\"}", "DPR.TYPE: {}", "classification.1.when.DPR.TYPE", "empty condition"),
     (RULES, "kind: static", "kind: statical", "classification.15.kind", "'raw', 'master' or 'static'"),
     # second steps
-    (RULES, "made_by: science} #", "made_by: sience} #", "tasks.4.inputs.0.made_by", "did you mean science"),
+    (RULES, "made_by: science} #", "made_by: scienc} #", "tasks.4.inputs.0.made_by", "did you mean science"),
     (RULES, "made_by: science} #", "made_by: stack} #", "tasks.4.inputs.0.made_by", "earlier task"),
     (RULES, "made_by: science} #", "made_by: bias} #", "tasks.4.inputs.0.product", "a product of task bias"),
     (RULES, "{product: SCIENCE_RBNSPEC_IDP,", "{product: SCIENCE_RBNSPECTRUM,", "tasks.4.inputs.0.product",

@@ -150,7 +150,7 @@ class Recipe(Strict):
     parameters: dict[str, Value] = {}
     needs_keywords: tuple[str, ...] = Field(
         default=(),
-        description="of each raw frame's primary header: without them the recipe crashes or is silently wrong",
+        description="of each raw frame's primary header: without them the recipe crashes or is wrong",
     )
     sanity: tuple[Sanity, ...] = ()
 

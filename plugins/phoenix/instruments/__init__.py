@@ -1,8 +1,8 @@
 """What the YAML of an instrument cannot say: PGIs, converters and QC measurements, registered by name.
 
 ``instruments/<instrument>/<step>.py`` holds the code of one instrument for one step (``pgi``, ``smart``
-for groups that keys cannot tell apart, ``qc``, ``idp``). Importing it registers what it offers. A module is imported only when its step runs, so that drawing
-a report never pays for the converter.
+for groups that keys cannot tell apart, ``qc``, ``idp``). Importing it registers what it offers. A module is
+imported only when its step runs, so that drawing a report never pays for the converter.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _KEY_FORMAT = {BatchKind.NIGHT: "%Y-%m-%d", BatchKind.MONTH: "%Y-%m"}
 
 
 def timetable(release: Release) -> CronPartitionTimetable | PartitionedAssetTimetable | None:
-    """Return the timetable of a release; by the clock, the period before the one it is due in is processed."""
+    """Return the timetable of a release; by the clock, the period before the due one is processed."""
     if release.batch is BatchKind.RUN:
         return PartitionedAssetTimetable(assets=complete_runs_of(release.release))
     if release.schedule is None:

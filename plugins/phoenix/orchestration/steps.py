@@ -157,7 +157,7 @@ def close_out(release: str) -> None:
 @task
 @reported
 def announce_runs(release: str) -> None:
-    """Announce the runs that are complete, each as a partition of the asset that starts their deep release."""
+    """Announce the runs that are complete, each as a partition of their deep release's asset."""
     from phoenix.chain.connect import connect
     from phoenix.chain.deep import announce, complete_runs
 

@@ -216,7 +216,7 @@ class IngestionQueue:
         )
 
     def alone(self, file: QueuedFile) -> QueuedFile:
-        """Wait until nobody else works on a shared file, keep it until this transaction ends, and read it anew."""
+        """Wait for a shared file, keep it until this transaction ends, and read it anew."""
         self._session.execute(_lock(file.idp_id))
         return _queued(self._row(file.row_id), file.path, shared=True)
 

@@ -32,7 +32,7 @@ def call(database: Database, configuration: Configuration, monkeypatch: pytest.M
     for command in (masters, ab, ab_process):
         monkeypatch.setattr(command, "get_database", lambda: database)
         monkeypatch.setattr(command, "get_configuration", lambda: configuration)
-    raw = bias_frame(configuration.folders.raw / NIGHT / "UVES.fits")
+    raws = [bias_frame(configuration.folders.raw / NIGHT / f"UVES.{number}.fits") for number in range(3)]
     calibs = (
         Mcalib(McalibStatus.VIRTUAL, BIAS, "MASTER_BIAS_BLUE"),
         Mcalib(McalibStatus.STATIC, TABLE, "EXTCOEFF_TABLE"),
@@ -42,7 +42,7 @@ def call(database: Database, configuration: Configuration, monkeypatch: pytest.M
         batch = batches.open(RELEASE, BatchKey(BatchKind.MONTH, KEY), "test")
         batches.close(RELEASE, KEY, BatchState.DONE, {})
         abs_ = AbRepository(session, AbTrees(configuration.folders))
-        for made in (bias_ab([raw], name=BIAS), bias_ab([raw], name=FLAT, task="flat", mcalibs=calibs)):
+        for made in (bias_ab(raws, name=BIAS), bias_ab(raws, name=FLAT, mcalibs=calibs)):
             abs_.put(made, batch.id)
             abs_.set_outcome(RELEASE, made.name, Outcome.OK)
 

@@ -1,8 +1,9 @@
 """Smart association of MUSE: which exposures lie on each other, and which sky serves which.
 
-The rules put together what has equal keys, OB and mode. Here the geometry decides: exposures of one field that
-are turned against each other by multiples of 90 degrees are combined, as the observing templates mean it;
-the fields of a mosaic are not, each has a cube of its own. What was decided is kept with the AB's reasons.
+The rules put together what has equal keys, OB and mode. Here the geometry decides: exposures of one field
+that are turned against each other by multiples of 90 degrees are combined, as the observing templates mean
+it; the fields of a mosaic are not, each has a cube of its own. What was decided is kept with the AB's
+reasons.
 """
 
 from __future__ import annotations
