@@ -22,7 +22,19 @@ from phoenix.qc.pictures.look import (
     mark_places,
     strip_height_px,
 )
-from phoenix.qc.pictures.panels import Curve, Field, Image, Page, Panel, Plot, Style
+from phoenix.qc.pictures.draw_sky import draw_sky_image, draw_table, draw_vectors
+from phoenix.qc.pictures.panels import (
+    Curve,
+    Field,
+    Image,
+    Page,
+    Panel,
+    Plot,
+    SkyImage,
+    Style,
+    Table,
+    Vectors,
+)
 
 #: How everything is drawn, whatever the user has configured.
 RC = {
@@ -91,23 +103,31 @@ def panel_boxes(page: Page) -> Iterator[tuple[Panel, Box]]:
         left = float(_LEFT_PX)
         for panel, share in zip(row.panels, shares, strict=True):
             panel_width = across * share / sum(shares)
-            drawn = panel_width - (0 if isinstance(panel, Plot) else _BAR_PX)
+            drawn = panel_width - (_BAR_PX if isinstance(panel, Image | Field | SkyImage) else 0)
             yield panel, (left / width, bottom / height, drawn / width, row.height * unit / height)
             left += panel_width + _BETWEEN_X_PX
         top = bottom - _BETWEEN_Y_PX
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
+    if isinstance(panel, Table):
+        draw_table(axes, panel)
+        return
     set_title(axes, panel)
     if isinstance(panel, Image):
         _draw_image(axes, panel)
+    elif isinstance(panel, SkyImage):
+        _draw_bar(axes, draw_sky_image(axes, panel), panel.unit)
+    elif isinstance(panel, Vectors):
+        _draw_grid(axes)
+        draw_vectors(axes, panel)
     elif isinstance(panel, Field):
         _draw_field(axes, panel)
     else:
         draw_plot(axes, panel)
 
 
-def set_title(axes: Axes, panel: Panel) -> None:
+def set_title(axes: Axes, panel: Plot | Image | Field | SkyImage | Vectors) -> None:
     """Write the title of a panel and the labels of its axes."""
     axes.set_title(panel.title, loc="left", size=10, weight="bold", color=INK, pad=5, parse_math=False)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)

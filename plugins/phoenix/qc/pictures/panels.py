@@ -130,7 +130,84 @@ class Field:
     others: tuple[Curve, ...] = ()
 
 
-Panel = Plot | Image | Field
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place marked in a picture of the sky; ``colour`` as for curves."""
+
+    x: float
+    y: float
+    name: str
+    colour: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SkyImage:
+    """A panel with a picture of the sky, dark is bright, with marked places; equal steps are equally long.
+
+    Attributes
+    ----------
+    pixels
+        Shape (rows, columns); what is not finite stays white.
+    extent
+        Coordinates of the edges: left, right, bottom, top.
+    limits
+        Values shown white and black; between them the scale is that of asinh, linear below ``linear``.
+    radius
+        Of the circles around the marked places, unit of the axes.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    unit: str
+    pixels: Floats
+    extent: tuple[float, float, float, float]
+    limits: tuple[float, float]
+    linear: float
+    spots: tuple[Spot, ...] = ()
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """A panel with arrows from the origin; north is up, east is left.
+
+    Attributes
+    ----------
+    x, y
+        Where the arrows end, shape (n,).
+    names
+        Written at their ends.
+    circle
+        Radius of a limit drawn around the origin; None draws none.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Floats
+    y: Floats
+    names: tuple[str, ...]
+    circle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A panel with numbers in columns; texts may come from headers and are drawn as they are.
+
+    Attributes
+    ----------
+    colours
+        One for each row, for a dot before it; empty draws no dots.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    colours: tuple[int, ...] = ()
+
+
+Panel = Plot | Image | Field | SkyImage | Vectors | Table
 
 
 @dataclass(frozen=True, slots=True)

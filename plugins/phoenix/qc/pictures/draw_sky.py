@@ -1,0 +1,90 @@
+"""Draws the panels of cubes: a picture of the sky with its sources, offsets as arrows, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import AsinhNorm
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
+
+from phoenix.qc.pictures.look import COLOURS, INK, PALE, clean
+from phoenix.qc.pictures.panels import SkyImage, Table, Vectors
+
+_HALO = [withStroke(linewidth=2.2, foreground="white")]
+_ROW_PX, _DOT_PX = 19, 16
+
+
+def draw_sky_image(axes: Axes, image: SkyImage) -> ScalarMappable:
+    """Draw a picture of the sky with its marked places; return what its bar of values shows."""
+    colours = colormaps["gray_r"].with_extremes(bad="white")
+    scale = AsinhNorm(image.linear, *image.limits)
+    shown = axes.imshow(
+        image.pixels, origin="lower", cmap=colours, interpolation="nearest", extent=image.extent,
+        norm=scale, aspect="equal",
+    )  # fmt: skip
+    axes.set_anchor("NW")
+    for spot in image.spots:
+        colour = COLOURS[spot.colour]
+        width = 1.8 if spot.colour >= 0 else 0.9
+        axes.add_patch(Circle((spot.x, spot.y), image.radius, fill=False, ec=colour, lw=width))
+        axes.text(
+            spot.x, spot.y + 1.15 * image.radius, clean(spot.name, 12), color=colour, size=8, weight="bold",
+            ha="center", va="bottom", path_effects=_HALO, clip_on=True, parse_math=False,
+        )  # fmt: skip
+    return shown
+
+
+def draw_vectors(axes: Axes, vectors: Vectors) -> None:
+    """Draw arrows from the origin with names at their ends."""
+    reach = 1.25 * max(
+        float(np.max(np.hypot(vectors.x, vectors.y), initial=0.0)), 1.2 * (vectors.circle or 0.0), 1e-3
+    )
+    axes.set(xlim=(reach, -reach), ylim=(-reach, reach))
+    axes.set_box_aspect(1)
+    axes.set_anchor("N")
+    axes.axhline(0, color="#888888", linewidth=0.8, zorder=1)
+    axes.axvline(0, color="#888888", linewidth=0.8, zorder=1)
+    if vectors.circle is not None:
+        axes.add_patch(Circle((0, 0), vectors.circle, fill=False, ec=COLOURS[4], lw=1.0, ls="--"))
+    for x, y, name in zip(vectors.x, vectors.y, vectors.names, strict=True):
+        arrow = {"arrowstyle": "-|>", "color": COLOURS[0], "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
+        if np.hypot(x, y) > 0:
+            axes.annotate("", xy=(x, y), xytext=(0, 0), arrowprops=arrow)
+        axes.plot(x, y, "o", ms=3.5, color=COLOURS[0])
+        axes.annotate(
+            clean(name, 24), (x, y), xytext=(4, 4), textcoords="offset points", size=8, color=INK,
+            path_effects=_HALO, parse_math=False,
+        )  # fmt: skip
+
+
+def draw_table(axes: Axes, table: Table) -> None:
+    """Draw columns of texts, right-aligned; rows that find no place are told by their number."""
+    axes.set_axis_off()
+    axes.set_title(table.title, loc="left", size=10, weight="bold", color=INK, pad=5, parse_math=False)
+    box = axes.get_window_extent()
+    axes.set(xlim=(0, box.width), ylim=(box.height, 0))
+    rights = np.linspace(0, box.width, len(table.columns) + 1)[1:]
+    _write_row(axes, rights, 10, table.columns, PALE)
+    axes.plot([0, box.width], [21, 21], color="#888888", linewidth=0.8)
+    room = max(int((box.height - 30) // _ROW_PX), 1)
+    shown = table.rows if len(table.rows) <= room else table.rows[: room - 1]
+    for number, row in enumerate(shown):
+        y = 33 + number * _ROW_PX
+        if table.colours:
+            axes.plot(_DOT_PX / 2, y, "o", ms=6, mew=0, color=COLOURS[table.colours[number]])
+        _write_row(axes, rights, y, row, INK)
+    if len(shown) < len(table.rows):
+        rest = f"and {len(table.rows) - len(shown)} more"
+        axes.text(_DOT_PX, 33 + len(shown) * _ROW_PX, rest, size=8.5, color=PALE, va="center")
+
+
+def _write_row(axes: Axes, rights: Sequence[float], y: float, texts: tuple[str, ...], colour: str) -> None:
+    for right, text in zip(rights, texts, strict=True):
+        axes.text(
+            right, y, clean(text, 24), size=8.5, color=colour, ha="right", va="center", parse_math=False
+        )
