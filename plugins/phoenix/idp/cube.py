@@ -17,19 +17,26 @@ from phoenix.idp.fitsfile import FitsFile, Hdu
 _CHUNK_BYTES = 8 << 20
 #: Every n-th variance goes into the histogram of the noise; a plane has 100,000.
 _NOISE_SAMPLE = 7
-#: Bins of the histogram: log10 of the standard deviation, from 1e-10 to 1e10 in steps of 0.01.
-_BINS, _BINS_PER_DECADE, _FIRST_DECADE = 2000, 100, -10
+#: Bins of the histogram: log10 of the standard deviation, from 1e-30 (cubes in erg) to 1e10 in steps of 0.01.
+_BINS, _BINS_PER_DECADE, _FIRST_DECADE = 4000, 100, -30
 _FLOAT = np.dtype(">f4")
 
 
 @dataclass(frozen=True)
 class Cube:
-    """Data and variance of a cube, and where its voxels lie."""
+    """Data and variance of a cube, and where its voxels lie.
+
+    Attributes
+    ----------
+    deviation
+        Whether `error` holds standard deviations, not variances.
+    """
 
     data: Hdu
     error: Hdu
     sky: SkyGrid
     wave: WaveGrid
+    deviation: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,13 +89,28 @@ def open_cube(file: FitsFile) -> Cube:
         if len(found) != 1:
             raise IdpError(str(file.path), f"has {len(found)} extensions of HDUCLAS2 {kind}", "one")
         parts[kind] = found[0]
-        if found[0].get("BITPIX") != -32 or found[0].get("NAXIS") != 3:
-            raise IdpError(f"{file.path}, HDU {found[0].name}", "is no cube of floats", "BITPIX -32, NAXIS 3")
-    data, error = parts["DATA"], parts["ERROR"]
-    cube = Cube(data, error, sky_grid(data), wave_grid(data))
+    return cube_of(parts["DATA"], parts["ERROR"])
+
+
+def cube_of(data: Hdu, error: Hdu, *, deviation: bool = False) -> Cube:
+    """Return the cube two extensions make; raises as ``open_cube`` does.
+
+    Parameters
+    ----------
+    deviation : bool
+        Whether `error` holds standard deviations, not variances.
+    """
+    for hdu in (data, error):
+        if hdu.get("BITPIX") != -32 or hdu.get("NAXIS") != 3:
+            raise IdpError(
+                f"{hdu.place.path}, HDU {hdu.name}", "is no cube of floats", "BITPIX -32, NAXIS 3"
+            )
+    cube = Cube(data, error, sky_grid(data), wave_grid(data), deviation)
     shape = tuple(error.integer(f"NAXIS{axis}") for axis in (3, 2, 1))
     if shape != cube.shape:
-        raise IdpError(str(file.path), f"variance of shape {shape}", f"the shape of the data, {cube.shape}")
+        raise IdpError(
+            str(data.place.path), f"errors of shape {shape}", f"the shape of the data, {cube.shape}"
+        )
     return cube
 
 
@@ -119,7 +141,7 @@ def survey(cube: Cube) -> CubeSurvey:
         total += block.sum(axis=0, dtype=np.float64)
         counts += known.sum(axis=0, dtype=np.int32)
         filled[first : first + len(block)] = known.sum(axis=(1, 2))
-        histogram += _noise_histogram(error_bytes)
+        histogram += _noise_histogram(error_bytes, 1.0 if cube.deviation else 0.5)
         first += len(block)
     _compare_sum(cube.data, data_sum)
     _compare_sum(cube.error, error_sum)
@@ -136,10 +158,11 @@ def _blocks(cube: Cube) -> Iterator[tuple[bytes, bytes]]:
     return zip(cube.data.data_chunks(block_bytes), cube.error.data_chunks(block_bytes), strict=True)
 
 
-def _noise_histogram(error_bytes: bytes) -> npt.NDArray[np.int64]:
-    variance = np.frombuffer(error_bytes, _FLOAT)[::_NOISE_SAMPLE].astype(np.float32)
-    variance = variance[np.isfinite(variance) & (variance > 0)]
-    decade = 0.5 * np.log10(variance) - _FIRST_DECADE
+def _noise_histogram(error_bytes: bytes, power: float) -> npt.NDArray[np.int64]:
+    """Count standard deviations, which are the errors to that power."""
+    errors = np.frombuffer(error_bytes, _FLOAT)[::_NOISE_SAMPLE].astype(np.float32)
+    errors = errors[np.isfinite(errors) & (errors > 0)]
+    decade = power * np.log10(errors) - _FIRST_DECADE
     bins = (decade * _BINS_PER_DECADE).astype(np.int64)
     return np.bincount(bins[(bins >= 0) & (bins < _BINS)], minlength=_BINS)
 

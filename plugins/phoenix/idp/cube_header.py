@@ -38,7 +38,7 @@ class CubeQuality:
     depth_mag
         ABMAGLIM; None where it cannot be told.
     sky_fwhm_arcsec, sky_error_arcsec
-        Size of a point source and its uncertainty.
+        Size of a point source and its uncertainty; None where they cannot be told.
     comments
         Where a value is from, by keyword.
     """
@@ -50,8 +50,8 @@ class CubeQuality:
     resolving_power: float
     noise: float | None
     depth_mag: float | None
-    sky_fwhm_arcsec: float
-    sky_error_arcsec: float
+    sky_fwhm_arcsec: float | None
+    sky_error_arcsec: float | None
     comments: Mapping[str, str]
 
 
@@ -82,9 +82,9 @@ def cube_primary(
         "WAVELMAX": round(quality.wave_max_nm, 6),
         "SPEC_RES": round(quality.resolving_power, 1),
         "PIXNOISE": quality.noise,
-        "ABMAGLIM": None if quality.depth_mag is None else round(quality.depth_mag, 3),
-        "SKY_RES": round(quality.sky_fwhm_arcsec, 4),
-        "SKY_RERR": round(quality.sky_error_arcsec, 4),
+        "ABMAGLIM": _rounded(quality.depth_mag, 3),
+        "SKY_RES": _rounded(quality.sky_fwhm_arcsec, 4),
+        "SKY_RERR": _rounded(quality.sky_error_arcsec, 4),
     }
     comments = {
         "FLUXCAL": "quality of flux calibration",
@@ -113,9 +113,15 @@ def image_primary(category: str, observation: Observation, converted_at: datetim
     ]
 
 
-def cube_extension(hdu: Hdu, accuracy: Accuracy) -> list[str]:
-    """Return the cards of an extension of a cube: the recipe's, completed and without what is not allowed."""
-    new = {**HDU_CLASS, **accuracy.cards()}
+def cube_extension(hdu: Hdu, accuracy: Accuracy, also: Mapping[str, Value] | None = None) -> list[str]:
+    """Return the cards of an extension of a cube: the recipe's, completed and without what is not allowed.
+
+    Parameters
+    ----------
+    also : mapping, optional
+        What the recipe left out, or has otherwise.
+    """
+    new = {**HDU_CLASS, **accuracy.cards(), **(also or {})}
     cards = []
     for card in hdu.cards:
         if card.keyword in new:
@@ -151,6 +157,10 @@ def image_extension(cube: Cube, name: str, unit: str, accuracy: Accuracy) -> lis
         *sky,
         *(_card(keyword, value) for keyword, value in replaced.items() if keyword != "CRDER3"),
     ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _card(keyword: str, value: Value) -> str:

@@ -1,4 +1,4 @@
-"""Headers of SCIENCE.IMAGE and SCIENCE.MEFIMAGE, their maps and source lists (ESO-044286 issue 8, section 9)."""
+"""Headers of SCIENCE.IMAGE and SCIENCE.MEFIMAGE, maps and source lists (ESO-044286 issue 8)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _OF_STRUCTURE = re.compile(r"SIMPLE|BITPIX|NAXIS\d?|EXTEND")
 #: Quality of an image that a map of it does not have.
 _OF_IMAGES = re.compile(r"PHOT(ZP|ZPER|SYS)|ABMAG(LIM|SAT)|PSF_FWHM|ELLIPTIC|ZPFUDGED")
 #: Units of a recipe's tables that FITS does not know.
-_UNITS = {"ADU": "adu", "Pixels": "pixel", "Degrees": "deg", "RA": "deg", "DEC": "deg", "Number": ""}
+_UNITS = {"ADU": "adu", "Pixels": "pixel", "Degrees": "deg"}
+#: What stands in their place where a column has no unit.
+_NO_UNIT = re.compile(r"Number|Flag|N-sigma|Blank\d+")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def image_primary(
         format_card(
             "FLUXCAL",
             "ABSOLUTE" if imaging.calibrated else "UNCALIBRATED",
-            "whether PHOTZP is from standards",
+            "certifies PHOTZP",
         ),
         format_card("IMATYPE", imaging.kind, "kind of image"),
         format_card("ISAMP", imaging.kind == "PAWPRINT", "gaps between the detectors"),
@@ -114,9 +116,12 @@ def unit_changes(table: Hdu) -> dict[str, tuple[Value, str] | None]:
     """Return changes that put units of a table into words FITS knows."""
     found: dict[str, tuple[Value, str] | None] = {}
     for card in table.cards:
-        if card.keyword.startswith("TUNIT") and isinstance(card.value, str) and card.value in _UNITS:
-            unit = _UNITS[card.value]
-            found[card.keyword] = (unit, "unit") if unit else None
+        if not card.keyword.startswith("TUNIT") or not isinstance(card.value, str):
+            continue
+        if card.value in _UNITS:
+            found[card.keyword] = (_UNITS[card.value], "unit")
+        elif _NO_UNIT.fullmatch(card.value):
+            found[card.keyword] = None
     return found
 
 

@@ -48,7 +48,7 @@ RULES = {
     "CUB-12": "32- or 64-bit floats, some of them numbers, none infinite",
     "CUB-13": "one white-light image, on the pixels of the cube",
     "CUB-14": "white-light image and exposure map: one image with coordinates, class and unit",
-    "IMG-01": "layout: IMAGE has its data in the primary HDU, MEFIMAGE one extension for each detector; 2 axes",
+    "IMG-01": "layout: IMAGE has data in the primary HDU, MEFIMAGE an extension for each detector; 2 axes",
     "IMG-02": "mandatory keywords of the primary header of an image",
     "IMG-03": "mandatory keywords beside the pixels: coordinates, unit, zero point, depth, size of stars",
     "IMG-04": "numbers that make sense: depth below saturation, sizes above 0, errors in degrees",
