@@ -131,7 +131,7 @@ def fwhm_brightest(source: Source) -> float | None:
 
 @measurement("muse.sky_at_lines")
 def sky_at_lines(source: Source) -> float | None:
-    """Root mean square of what is left of the sky where it has lines, unit of the cube; none without lines."""
+    """Root mean square of what is left of the sky at its lines, unit of the cube; none without lines."""
     survey = survey_of(source)
     return _rms(survey.planes.level[line_planes(survey.planes)])
 

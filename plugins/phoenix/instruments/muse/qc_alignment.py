@@ -27,7 +27,7 @@ class Alignment:
     times
         DATE-OBS of each exposure.
     dra_deg, ddec_deg
-        Differences of the coordinates RA (not shortened by the cosine of the declination) and Dec, shape (n,).
+        Differences of RA (not shortened by the cosine of the declination) and Dec, shape (n,).
     dec_deg
         Declination of the field.
     matches, detections

@@ -1,8 +1,8 @@
 """What lies behind a cube: its exposures, and what their recipes used and told.
 
-The way back is the record each run keeps beside its products: from a combined cube to the cubes of its exposures,
-from these to the pixel tables, from those to the calibrations of the basic reduction. What is not known raises a
-``QcError``, which makes a score bit grey and is told.
+The way back is the record each run keeps beside its products: from a combined cube to the cubes of its
+exposures, from these to the pixel tables, from those to the calibrations of the basic reduction. What is not
+known raises a ``QcError``, which makes a score bit grey and is told.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Panels of MUSE report pages: the field with its sources, their sizes and spectra, offsets, the sky that is left."""
+"""Panels of MUSE report pages: the field with its sources, sizes and spectra, offsets, what the sky left."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Sources that get a circle: more would hide the field.
 _MARKED = 60
 _PROFILE_ARCSEC = 2.5
+_FEW_PLANES = 100
 
 
 def facts_of(source: Source, header: fits.Header) -> tuple[str, ...]:
@@ -53,10 +54,10 @@ def field_image(survey: Survey) -> SkyImage:
         Spot(*survey.offset_arcsec(one), str(one.number), _colour(number, len(survey.brightest)))
         for number, one in enumerate(field.sources[:_MARKED])
     )
-    size = max(abs(half_x), abs(half_y))
+    radius = max(_CIRCLE_ARCSEC, max(abs(half_x), abs(half_y)) / 40)
     return SkyImage(
         f"White light above the background, {len(field.sources)} sources", EAST, NORTH, label, small,
-        (-half_x, half_x, -half_y, half_y), (-2 * noise, top), 3 * noise, spots, max(_CIRCLE_ARCSEC, size / 40),
+        (-half_x, half_x, -half_y, half_y), (-2 * noise, top), 3 * noise, spots, radius,
     )  # fmt: skip
 
 
@@ -73,23 +74,18 @@ def size_table(survey: Survey) -> Table:
         told = (f"{size[0]:.2f}", f"{size[1]:.2f}") if size else ("\u2013", "\u2013")
         rows.append((str(one.number), f"{east:+.1f}", f"{north:+.1f}", f"{one.snr:.0f}", *told))
         colours.append(_colour(number, len(survey.brightest)))
-    title = "Sources (offsets and FWHM in arcsec)" if rows else "Sources: none found"
-    columns = ("id", "east", "north", "S/N", "FWHM E-W", "N-S")
+    title = "Sources: offset, FWHM (arcsec)" if rows else "Sources: none found"
+    columns = ("id", "east", "north", "S/N", "E\u2013W", "N\u2013S")
     return Table(title, columns, tuple(rows), tuple(colours))
 
 
-def offset_vectors(alignment: Alignment, limit_deg: float | None = None) -> Vectors:
-    """Return how each exposure was moved onto the first, with a limit as a circle."""
-    names = tuple(
-        f"{number} ({alignment.matches[number - 1]} matches)"
-        if len(alignment.matches) == len(alignment.times)
-        else str(number)
-        for number in range(1, len(alignment.times) + 1)
-    )
+def offset_vectors(alignment: Alignment) -> Vectors:
+    """Return how each exposure was moved onto the first."""
+    names = tuple(str(number) for number in range(1, len(alignment.times) + 1))
+    told = f", {min(alignment.matches)} matches or more" if alignment.matches else ""
     return Vectors(
-        "Offsets of the exposures", "moved to the east (arcsec)", "moved to the north (arcsec)",
+        f"Offsets of the exposures{told}", "moved to the east (arcsec)", "moved to the north (arcsec)",
         alignment.east_arcsec, alignment.north_arcsec, names,
-        None if limit_deg is None else 3600 * limit_deg,
     )  # fmt: skip
 
 
@@ -145,7 +141,8 @@ def sky_plot(survey: Survey) -> Plot:
     lines = line_planes(planes) & found
     if lines.any():
         # Planes with sky lines, marked on the residuals themselves.
-        curves.append(Curve(wave[lines], planes.level[lines] / scale, "at sky lines", Style.DOTS, 4))
+        style = Style.POINTS if np.count_nonzero(lines) < _FEW_PLANES else Style.DOTS
+        curves.append(Curve(wave[lines], planes.level[lines] / scale, "at sky lines", style, 4))
     limits = robust_limits(planes.level / scale, planes.scatter / scale, -planes.expected / scale, margin=0.1)
     return Plot("Sky residuals", _WAVE, f"per spaxel ({label})", tuple(curves),
                 wave_limits(wave), limits, level=0.0)  # fmt: skip

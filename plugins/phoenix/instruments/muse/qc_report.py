@@ -25,7 +25,7 @@ from phoenix.qc.registry import Source, report
 from phoenix.qc.scorecard import Scorecard
 
 _PAGE_PX = (1400, 1320)
-_ALIGNMENT_PAGE_PX = (1100, 720)
+_ALIGNMENT_PAGE_PX = (1100, 640)
 
 
 @report("muse.cube")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation, gaussian_filter, maximum_filter
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, maximum_filter
 from scipy.optimize import least_squares
 
 from phoenix.qc.products import Floats
@@ -15,8 +15,8 @@ Mask = npt.NDArray[np.bool_]
 #: A source is so many times the noise of the smoothed image above the background.
 _DETECTION_SIGMA = 6.0
 _SMOOTHING_PX = 1.5
-#: The part of the smoothing that must lie on spaxels with values: at the edges noise is larger.
-_LEAST_COVER = 0.8
+#: Nearer than this to the edge of the field noise is larger, and sources are not looked for.
+_EDGE_PX = 4
 _NEIGHBOUR_PX = 5
 _MOST_SOURCES = 500
 #: Sources whose size is measured, the brightest; half the width of the window around each.
@@ -117,11 +117,11 @@ def _clipped(values: Floats) -> tuple[float, float]:
 
 
 def _smoothed(image: Floats, covered: Mask) -> Floats:
-    """Return the image smoothed over the spaxels with values; NaN where they are too few."""
+    """Return the image smoothed over the spaxels with values; NaN at the edge of the field."""
     weight = gaussian_filter(covered.astype(np.float64), _SMOOTHING_PX, mode="constant")
     total = gaussian_filter(np.where(covered, image, 0.0), _SMOOTHING_PX, mode="constant")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(covered & (weight >= _LEAST_COVER), total / weight, np.nan)
+    within = binary_erosion(covered, iterations=_EDGE_PX)
+    return np.where(within, total / np.maximum(weight, 1e-6), np.nan)
 
 
 def _peaks(smooth: Floats, inside: Mask, threshold: float) -> list[tuple[float, float, float]]:

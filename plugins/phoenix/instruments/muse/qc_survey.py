@@ -1,4 +1,4 @@
-"""A cube looked at once for all measurements and pages: its white light, sources, sky and brightest spectra."""
+"""A cube looked at once for all measurements and pages: white light, sources, sky and brightest spectra."""
 
 from __future__ import annotations
 

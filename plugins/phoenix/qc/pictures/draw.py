@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from phoenix.qc.pictures.draw_sky import bar_ticks, draw_sky_image, draw_table, draw_vectors
 from phoenix.qc.pictures.look import (
     COLOURS,
     DPI,
@@ -22,7 +23,6 @@ from phoenix.qc.pictures.look import (
     mark_places,
     strip_height_px,
 )
-from phoenix.qc.pictures.draw_sky import draw_sky_image, draw_table, draw_vectors
 from phoenix.qc.pictures.panels import (
     Curve,
     Field,
@@ -117,7 +117,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     if isinstance(panel, Image):
         _draw_image(axes, panel)
     elif isinstance(panel, SkyImage):
-        _draw_bar(axes, draw_sky_image(axes, panel), panel.unit)
+        _draw_bar(axes, draw_sky_image(axes, panel), panel.unit, bar_ticks(panel))
     elif isinstance(panel, Vectors):
         _draw_grid(axes)
         draw_vectors(axes, panel)
@@ -142,12 +142,18 @@ def _draw_image(axes: Axes, image: Image) -> None:
     _draw_bar(axes, shown, image.unit)
 
 
-def _draw_bar(axes: Axes, shown: ScalarMappable, unit: str) -> None:
+def _draw_bar(axes: Axes, shown: ScalarMappable, unit: str, values: list[float] | None = None) -> None:
     """Draw the bar of values beside a panel, inside the space panels leave between them."""
     bar = axes.inset_axes((1.01, 0.0, 0.015, 1.0))
-    axes.figure.colorbar(shown, cax=bar)
+    axes.figure.colorbar(
+        shown, cax=bar, ticks=values, format=None if values is None else FuncFormatter(_plain)
+    )
     bar.tick_params(labelsize=7, length=2, pad=1)
     bar.set_title(unit, size=8, loc="left", pad=4)
+
+
+def _plain(value: float, _: int) -> str:
+    return f"{value:g}"
 
 
 def _draw_field(axes: Axes, field: Field) -> None:
@@ -180,7 +186,7 @@ def draw_plot(axes: Axes, plot: Plot) -> list[Any]:
     if plot.y_log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
         axes.yaxis.set_minor_formatter(NullFormatter())
     for axis, whole in ((axes.xaxis, plot.x_whole), (axes.yaxis, plot.y_whole)):
         if whole:

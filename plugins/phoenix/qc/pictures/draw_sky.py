@@ -39,25 +39,32 @@ def draw_sky_image(axes: Axes, image: SkyImage) -> ScalarMappable:
     return shown
 
 
+def bar_ticks(image: SkyImage) -> list[float]:
+    """Return the values told beside a picture of the sky: zero and powers of ten."""
+    high = image.limits[1]
+    if high <= image.linear:
+        return [0.0, high]
+    powers = range(int(np.ceil(np.log10(image.linear))), int(np.floor(np.log10(high))) + 1)
+    return [0.0, *(10.0**power for power in powers)]
+
+
 def draw_vectors(axes: Axes, vectors: Vectors) -> None:
     """Draw arrows from the origin with names at their ends."""
-    reach = 1.25 * max(
-        float(np.max(np.hypot(vectors.x, vectors.y), initial=0.0)), 1.2 * (vectors.circle or 0.0), 1e-3
-    )
-    axes.set(xlim=(reach, -reach), ylim=(-reach, reach))
+    x, y = (np.append(values, 0.0) for values in (vectors.x, vectors.y))
+    half = 0.65 * max(float(np.ptp(x)), float(np.ptp(y)), 0.1)
+    middle_x, middle_y = (x.max() + x.min()) / 2, (y.max() + y.min()) / 2
+    axes.set(xlim=(middle_x + half, middle_x - half), ylim=(middle_y - half, middle_y + half))
     axes.set_box_aspect(1)
-    axes.set_anchor("N")
+    axes.set_anchor("NW")
     axes.axhline(0, color="#888888", linewidth=0.8, zorder=1)
     axes.axvline(0, color="#888888", linewidth=0.8, zorder=1)
-    if vectors.circle is not None:
-        axes.add_patch(Circle((0, 0), vectors.circle, fill=False, ec=COLOURS[4], lw=1.0, ls="--"))
-    for x, y, name in zip(vectors.x, vectors.y, vectors.names, strict=True):
+    for end, name in zip(zip(vectors.x, vectors.y, strict=True), vectors.names, strict=True):
         arrow = {"arrowstyle": "-|>", "color": COLOURS[0], "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
-        if np.hypot(x, y) > 0:
-            axes.annotate("", xy=(x, y), xytext=(0, 0), arrowprops=arrow)
-        axes.plot(x, y, "o", ms=3.5, color=COLOURS[0])
+        if np.hypot(*end) > 0:
+            axes.annotate("", xy=end, xytext=(0, 0), arrowprops=arrow)
+        axes.plot(*end, "o", ms=3.5, color=COLOURS[0])
         axes.annotate(
-            clean(name, 24), (x, y), xytext=(4, 4), textcoords="offset points", size=8, color=INK,
+            clean(name, 24), end, xytext=(5, 5), textcoords="offset points", size=9, color=INK,
             path_effects=_HALO, parse_math=False,
         )  # fmt: skip
 

@@ -178,8 +178,6 @@ class Vectors:
         Where the arrows end, shape (n,).
     names
         Written at their ends.
-    circle
-        Radius of a limit drawn around the origin; None draws none.
     """
 
     title: str
@@ -188,7 +186,6 @@ class Vectors:
     x: Floats
     y: Floats
     names: tuple[str, ...]
-    circle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
