@@ -20,7 +20,7 @@ from phoenix.idp.card import format_card
 from phoenix.idp.cube_grid import sky_grid
 from phoenix.idp.fitsfile import FitsFile, Hdu, read_fits
 from phoenix.idp.image_file import Part, write_image
-from phoenix.idp.image_header import Imaging, image_primary, pixel_cards, structure_cards, unit_changes
+from phoenix.idp.image_header import Imaging, image_primary, pixel_cards, structure_cards
 from phoenix.idp.inheritance import recipe_cards
 from phoenix.idp.job import ConversionJob, LeftOutError
 from phoenix.idp.provenance import provenance_cards
@@ -29,7 +29,13 @@ from phoenix.idp.registry import converter
 from phoenix.idp.sdp import Ancillary, Observation
 from phoenix.idp.spectrum import empty_primary
 from phoenix.instruments.hawki.idp_exposures import Exposures, read_exposures
-from phoenix.instruments.hawki.idp_quality import calibrated, image_changes, images_of, map_changes
+from phoenix.instruments.hawki.idp_quality import (
+    calibrated,
+    image_changes,
+    images_of,
+    list_changes,
+    map_changes,
+)
 from phoenix.model.product import Idp
 
 
@@ -205,9 +211,7 @@ def _source_list(science: Science, image_name: str) -> Iterator[Idp]:
     parts = [Part(tuple(primary))]
     for table in science.sources.extensions:
         image = next((hdu for hdu in images_of(science.image) if _table_of(science, hdu) is table), None)
-        measured = image_changes(image, table) if image is not None else {}
-        changes = {**unit_changes(table), **{key: measured[key] for key in ("PSF_FWHM",) if key in measured}}
-        parts.append(Part(tuple(pixel_cards(table, changes)), table))
+        parts.append(Part(tuple(pixel_cards(table, list_changes(table, image))), table))
     yield write_image(job.folder, science.name("S") + ".fits", category, parts)
 
 

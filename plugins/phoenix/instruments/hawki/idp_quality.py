@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from phoenix.idp.cube_grid import sky_grid
 from phoenix.idp.fitsfile import FitsFile, Hdu
-from phoenix.idp.image_header import Changes
+from phoenix.idp.image_header import Changes, unit_changes
 from phoenix.model.frame import Value
 
 #: Sources whose sizes are measured, below which their median tells nothing.
 _LEAST_SOURCES = 5
 _GUESSED = "DIMM"
+_COORDINATE_ERROR = re.compile(r"CRDER[12]|TCRD\d+")
 
 
 def images_of(file: FitsFile) -> list[Hdu]:
@@ -45,6 +48,13 @@ def image_changes(hdu: Hdu, sources: Hdu | None) -> Changes:
     return found
 
 
+def list_changes(table: Hdu, image: Hdu | None) -> Changes:
+    """Return the changes of the header of a source list; its stars have the size told with the image."""
+    measured = image_changes(image, table) if image is not None else {}
+    size = {"PSF_FWHM": measured["PSF_FWHM"]} if "PSF_FWHM" in measured else {}
+    return {**unit_changes(table), **_coordinate_errors(table), **size}
+
+
 def map_changes(hdu: Hdu, *, variance: bool) -> Changes:
     """Return the changes of the header of a map; a confidence has no unit."""
     unit: tuple[Value, str] | None = ("adu**2", "variance of the image") if variance else None
@@ -52,12 +62,17 @@ def map_changes(hdu: Hdu, *, variance: bool) -> Changes:
 
 
 def _coordinate_errors(hdu: Hdu) -> dict[str, tuple[Value, str] | None]:
-    """CRDERi in degrees: the recipe writes the scatter of its fit in arcsec."""
-    rms_arcsec = hdu.number("QC.WCS_RMS") or hdu.number("DRS.STDCRMS")
+    """CRDERi, and TCRDn of tables, in degrees: the recipe writes the scatter of its fit in arcsec.
+
+    A value that is not that scatter stays as it is.
+    """
+    scatters_arcsec = {hdu.number("QC.WCS_RMS"), hdu.number("DRS.STDCRMS")}
     return {
-        keyword: (round(value / 3600, 12), "[deg] scatter of the astrometric fit")
-        for keyword in ("CRDER1", "CRDER2")
-        if (value := hdu.number(keyword)) is not None and value == rms_arcsec
+        card.keyword: (round(value / 3600, 12), "[deg] scatter of the astrometric fit")
+        for card in hdu.cards
+        if _COORDINATE_ERROR.fullmatch(card.keyword)
+        and (value := hdu.number(card.keyword)) is not None
+        and value in scatters_arcsec
     }
 
 
