@@ -41,7 +41,7 @@ def facts_of(source: Source, header: fits.Header) -> tuple[str, ...]:
 
 
 def field_image(survey: Survey) -> SkyImage:
-    """Return the white-light image with its sources, the brightest in the colours of their spectra."""
+    """Return the white light above the background, the brightest sources in the colours of their spectra."""
     cube, field = survey.cube, survey.field
     (_, rows, columns), (across, up) = cube.shape, cube.pixel_arcsec
     label, scale = unit_of(cube, field.white)
@@ -56,7 +56,7 @@ def field_image(survey: Survey) -> SkyImage:
     )
     radius = max(_CIRCLE_ARCSEC, max(abs(half_x), abs(half_y)) / 40)
     return SkyImage(
-        f"White light above the background, {len(field.sources)} sources", EAST, NORTH, label, small,
+        f"White light ({label}), {len(field.sources)} sources", EAST, NORTH, "", small,
         (-half_x, half_x, -half_y, half_y), (-2 * noise, top), 3 * noise, spots, radius,
     )  # fmt: skip
 
@@ -99,11 +99,14 @@ def profile_plot(survey: Survey) -> Plot:
         size = survey.fwhm_arcsec(one)
         distance = np.hypot((columns - one.column) * across, (rows - one.row) * up)
         near = (distance <= _PROFILE_ARCSEC) & np.isfinite(field.white)
+        for other in field.sources:
+            if other is not one:  # a neighbour's surroundings are its own
+                near &= np.hypot((columns - other.column) * across, (rows - other.row) * up) > distance
         values = field.white[near] - field.background
         peak = max(float(np.max(values, initial=0.0)), 1e-30)
         label = f"{one.number}: {np.mean(size):.2f}\u2033" if size else str(one.number)
         curves.append(Curve(distance[near], values / peak, label, Style.DOTS, colour))
-    return Plot("Profiles of the brightest, FWHM", "distance from the middle (arcsec)", "signal / highest",
+    return Plot("Profiles, FWHM", "distance from the middle (arcsec)", "signal / highest",
                 tuple(curves), (0.0, _PROFILE_ARCSEC), (-0.15, 1.1), level=0.0)  # fmt: skip
 
 
