@@ -136,7 +136,7 @@ def open_cube(path: Path) -> CubeFile:
         (shape[0], shape[1], shape[2]),
         data_at,
         stat[1] if stat is not None and whole and stat[0].get("BITPIX") == -32 else None,
-        wave * to_angstrom,
+        np.asarray(wave * to_angstrom, dtype=np.float64),
         (across, up),
         str(header.get("BUNIT", "")).strip(),
     )

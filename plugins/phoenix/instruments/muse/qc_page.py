@@ -96,7 +96,6 @@ def profile_plot(survey: Survey) -> Plot:
     across, up = cube.pixel_arcsec
     curves = []
     for one, colour in zip(survey.brightest, SOURCE_COLOURS, strict=False):
-        size = survey.fwhm_arcsec(one)
         distance = np.hypot((columns - one.column) * across, (rows - one.row) * up)
         near = (distance <= _PROFILE_ARCSEC) & np.isfinite(field.white)
         for other in field.sources:
@@ -104,9 +103,8 @@ def profile_plot(survey: Survey) -> Plot:
                 near &= np.hypot((columns - other.column) * across, (rows - other.row) * up) > distance
         values = field.white[near] - field.background
         peak = max(float(np.max(values, initial=0.0)), 1e-30)
-        label = f"{one.number}: {np.mean(size):.2f}\u2033" if size else str(one.number)
-        curves.append(Curve(distance[near], values / peak, label, Style.DOTS, colour))
-    return Plot("Profiles, FWHM", "distance from the middle (arcsec)", "signal / highest",
+        curves.append(Curve(distance[near], values / peak, str(one.number), Style.DOTS, colour))
+    return Plot("Profiles of the brightest", "distance from the middle (arcsec)", "signal / highest",
                 tuple(curves), (0.0, _PROFILE_ARCSEC), (-0.15, 1.1), level=0.0)  # fmt: skip
 
 

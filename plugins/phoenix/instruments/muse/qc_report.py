@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-
-import numpy as np
 
 from phoenix.errors import QcError
 from phoenix.instruments.muse.qc_alignment import Alignment, applied, found
@@ -87,7 +86,7 @@ def _offset_table(offsets: Alignment) -> Table:
             for counts in (offsets.detections, offsets.matches)
         ]
         moved = [float(values[number]) for values in (offsets.east_arcsec, offsets.north_arcsec)]
-        length = float(np.hypot(*moved))
+        length = math.hypot(*moved)
         rows.append(
             (f"{number + 1}", time[11:19], *(f"{value:+.2f}" for value in moved), f"{length:.2f}", *told)
         )

@@ -91,7 +91,7 @@ def look_at(white: Floats) -> FieldOfView:
     measured = tuple(_measured(white - background, sources, one) for one in sources[:_MEASURED])
     bright = np.where(inside, smooth, 0.0) > 3 * smooth_noise
     sky = covered & ~binary_dilation(bright, iterations=_WINGS_PX)
-    if np.count_nonzero(sky) < min(_LEAST_SKY, np.count_nonzero(covered) // 4):
+    if int(np.count_nonzero(sky)) < min(_LEAST_SKY, int(np.count_nonzero(covered)) // 4):
         sky = covered & (white <= np.percentile(white[covered], _FAINTEST_PERCENT))
     return FieldOfView(white, background, noise, (*measured, *sources[_MEASURED:]), sky)
 
@@ -137,8 +137,8 @@ def _measured(image: Floats, sources: tuple[Detection, ...], one: Detection) -> 
     row, column = round(one.row), round(one.column)
     top, left = max(row - _WINDOW_PX, 0), max(column - _WINDOW_PX, 0)
     part = image[top : row + _WINDOW_PX + 1, left : column + _WINDOW_PX + 1]
-    rows, columns = np.indices(part.shape)
-    rows, columns = rows + top, columns + left
+    grid = np.indices(part.shape)
+    rows, columns = grid[0] + top, grid[1] + left
     own = np.hypot(rows - one.row, columns - one.column)
     usable = np.isfinite(part)
     for other in sources:

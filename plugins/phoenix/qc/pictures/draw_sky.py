@@ -75,7 +75,7 @@ def draw_table(axes: Axes, table: Table) -> None:
     axes.set_title(table.title, loc="left", size=10, weight="bold", color=INK, pad=5, parse_math=False)
     box = axes.get_window_extent()
     axes.set(xlim=(0, box.width), ylim=(box.height, 0))
-    rights = np.linspace(0, box.width, len(table.columns) + 1)[1:]
+    rights = np.linspace(0, box.width, len(table.columns) + 1)[1:].tolist()
     _write_row(axes, rights, 10, table.columns, PALE)
     axes.plot([0, box.width], [21, 21], color="#888888", linewidth=0.8)
     room = max(int((box.height - 30) // _ROW_PX), 1)
