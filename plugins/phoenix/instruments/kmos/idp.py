@@ -147,7 +147,7 @@ def _convert(
     category = "ANCILLARY.IMAGE.WHITELIGHT"
     white = encode_image(
         image_primary(category, observation, job.converted_at),
-        image_extension(found.cube, "DATA", unit, accuracy),
+        [*image_extension(found.cube, "DATA", unit, accuracy), *_left_out(found.cube.data)],
         surveyed.white,
     )
     files = [(stem.format("SIMC") + ".fits", category, white), *_texts_and_pictures(job, stem.format("SCBC"))]
@@ -237,6 +237,11 @@ def _coordinates(hdu: Hdu) -> Mapping[str, Value]:
     keywords += ["CD1_1", "CD1_2", "CD2_1", "CD2_2", "CD3_3"]
     found = {keyword: hdu.get(keyword) for keyword in keywords}
     return {keyword: 0.0 if value is None else value for keyword, value in found.items()}
+
+
+def _left_out(hdu: Hdu) -> list[str]:
+    """Return the cards of the sky axes the recipe left out."""
+    return [format_card(keyword, 0.0) for keyword in ("CD1_2", "CD2_1") if hdu.get(keyword) is None]
 
 
 def _texts_and_pictures(job: ConversionJob, stem: str) -> list[tuple[str, str, bytes]]:

@@ -6,9 +6,9 @@ of the worst of its templates.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
+import numpy as np
 from astropy.io import fits
 
 import phoenix.instruments.kmos.qc_report  # noqa: F401 (registers its report)
@@ -115,7 +115,8 @@ def _worst_telluric(source: Source, judge: Callable[[Reduction, RawFrame], float
 @measurement("kmos.nonlinear_pixels")
 def nonlinear_pixels(source: Source) -> float:
     """Pixels above 40000 ADU in the worst frame on target."""
-    above = math.nextafter(NONLINEAR_ADU, math.inf)
+    # The next number a raw frame can hold: 32-bit floats, as means of integrations are.
+    above = float(np.nextafter(np.float32(NONLINEAR_ADU), np.float32(np.inf)))
     frames = [frame for reduction in read_reductions(source) for frame in reduction.on_target]
     return float(max(sum(map(len, saturated_pixels(frame.path, above))) for frame in frames))
 

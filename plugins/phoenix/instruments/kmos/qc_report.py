@@ -47,9 +47,7 @@ def combine(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
     products = source.products.every(_CUBE)
     objects = [found for product in products for found in _objects(Path(product.path))]
     if not objects:
-        raise QcError(
-            source.ab.name, f"there is no cube in its {len(products)} {_CUBE}", "one of each object"
-        )
+        raise QcError(source.ab.name, f"no cube in {len(products)} {_CUBE}", "one of each object")
     objects.sort(key=lambda found: found.name)
     facts = _facts(source)
     for number, first in enumerate(range(0, len(objects), _ON_A_PAGE), start=1):
@@ -66,9 +64,7 @@ def _objects(path: Path) -> Iterator[_Object]:
                 if name.endswith(_DATA) and hdu.header.get("NAXIS") == 3:
                     yield _read(name.removesuffix(_DATA), hdu)
     except (OSError, KeyError, ValueError) as error:
-        raise QcError(
-            str(path), f"cannot be read as combined cubes: {error}", "a product of kmos_combine"
-        ) from error
+        raise QcError(str(path), f"cannot be read as cubes: {error}", "a product of kmos_combine") from error
 
 
 def _read(name: str, hdu: fits.ImageHDU) -> _Object:
@@ -102,15 +98,8 @@ def _facts(source: Source) -> tuple[str, ...]:
 def _row(found: _Object) -> Row:
     rows, columns = found.image.shape
     finite = np.where(np.isfinite(found.image), found.image, np.nanmedian(found.image))
-    image = Image(
-        found.name,
-        "spaxel",
-        "spaxel",
-        found.unit,
-        finite,
-        (0.5, columns + 0.5, 0.5, rows + 0.5),
-        _limits(finite),
-    )
+    extent = (0.5, columns + 0.5, 0.5, rows + 0.5)
+    image = Image(found.name, "spaxel", "spaxel", "", finite, extent, _limits(finite))
     wave_label = f"wavelength ({found.wave_unit})"
     known = np.isfinite(found.flux)
     wave, flux = found.wave[known], found.flux[known]
