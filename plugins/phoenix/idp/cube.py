@@ -102,9 +102,7 @@ def cube_of(data: Hdu, error: Hdu, *, deviation: bool = False) -> Cube:
     """
     for hdu in (data, error):
         if hdu.get("BITPIX") != -32 or hdu.get("NAXIS") != 3:
-            raise IdpError(
-                f"{hdu.place.path}, HDU {hdu.name}", "is no cube of floats", "BITPIX -32, NAXIS 3"
-            )
+            raise IdpError(f"{hdu.place.path}, HDU {hdu.name}", "is no cube of floats", "BITPIX -32, NAXIS 3")
     cube = Cube(data, error, sky_grid(data), wave_grid(data), deviation)
     shape = tuple(error.integer(f"NAXIS{axis}") for axis in (3, 2, 1))
     if shape != cube.shape:
