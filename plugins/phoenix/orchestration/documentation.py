@@ -38,14 +38,14 @@ def _schedule(dag: DAG) -> str:
 def _dag(dag: DAG) -> Iterator[str]:
     yield ""
     yield f"## {dag.dag_id}"
-    # Headings of the DAG's own page go a level down.
+    # Headings of the DAG's own page go below the name of the DAG.
     yield from (
-        f"#{line}" if line.startswith("#") else line for line in (dag.doc_md or "").rstrip().splitlines()
+        f"##{line}" if line.startswith("#") else line for line in (dag.doc_md or "").rstrip().splitlines()
     )
     yield ""
     yield "| task | mapped | pool |"
     yield "|---|---|---|"
-    for task in dag.topological_sort():
+    for task in dag.topological_sort():  # type: ignore[no-untyped-call]
         mapped = "one instance each" if task.is_mapped else ""
         yield f"| `{task.task_id}` | {mapped} | {task.pool} |"
 
