@@ -162,7 +162,7 @@ def _scale(stacks: list[_Stack]) -> tuple[str, float]:
     power = int(np.floor(np.log10(typical))) if typical > 0 else 0
     return (
         f"flux ({power_of_ten(power - 16)} erg s\u207b\u00b9 cm\u207b\u00b2 \u00c5\u207b\u00b9)",
-        10.0** power,
+        10.0**power,
     )
 
 
