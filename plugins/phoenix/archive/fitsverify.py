@@ -6,11 +6,9 @@ One malformed file can make fitsverify hang or die of a signal; both mean that t
 from __future__ import annotations
 
 import re
-import resource
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from phoenix.errors import InfrastructureError
@@ -23,6 +21,8 @@ _BYTES_PER_S = 20_000_000
 _VERDICT = re.compile(r"\*{4} Verification found (\d+) warning\(s\) and (\d+) error\(s\)\. \*{4}")
 _FINDING = re.compile(r"^\*\*\* (?:Warning|Error):.*", re.MULTILINE)
 _MOST_FINDINGS = 5
+#: Units of POSIX: seconds, KiB, blocks of 512 bytes.
+_UNDER_LIMITS = 'ulimit -c 0 && ulimit -t "$1" && ulimit -v "$2" && ulimit -f "$3" && shift 3 && exec "$@"'
 
 
 def fitsverify(path: Path, command: str = "fitsverify") -> list[str]:
@@ -45,14 +45,13 @@ def fitsverify(path: Path, command: str = "fitsverify") -> list[str]:
     with tempfile.TemporaryFile() as output:
         # "./": names are data; none shall be taken for an option, nor the folder for cfitsio's file syntax.
         child = subprocess.Popen(
-            [program, f"./{path.name}"],
+            [*_limited(time_s), program, f"./{path.name}"],
             cwd=path.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            _limit(child.pid, time_s)
             exit_code = child.wait(timeout=time_s)
         except subprocess.TimeoutExpired:
             return [f"fitsverify did not end within {time_s} s"]
@@ -64,16 +63,10 @@ def fitsverify(path: Path, command: str = "fitsverify") -> list[str]:
     return _findings(exit_code, text)
 
 
-def _limit(pid: int, time_s: int) -> None:
-    # It may have ended already.
-    with suppress(ProcessLookupError):
-        for kind, limit in (
-            (resource.RLIMIT_CPU, time_s),
-            (resource.RLIMIT_AS, _MEMORY_BYTES),
-            (resource.RLIMIT_FSIZE, _OUTPUT_BYTES),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            resource.prlimit(pid, kind, (limit, limit))
+def _limited(time_s: int) -> list[str]:
+    """Return the head of a command line that runs the rest under limits, from its first instruction on."""
+    limits = (time_s, _MEMORY_BYTES // 1024, _OUTPUT_BYTES // 512)
+    return ["/bin/sh", "-c", _UNDER_LIMITS, "fitsverify", *map(str, limits)]
 
 
 def _findings(exit_code: int, text: str) -> list[str]:
