@@ -137,6 +137,7 @@ class RecipeOperator(BaseOperator):
 
         if len(self.lot) > 1:
             log.info("AB %d of %d: %s", self.lot.index(ab) + 1, len(self.lot), ab)
+        log.info("about this AB: phoenix ab show|explain|attempts %s %s", self.release, ab)
         try:
             attempt = run_ab(
                 batch.database,
