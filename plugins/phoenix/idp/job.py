@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from phoenix.errors import IdpError
+from pydantic import ValidationError
+
+from phoenix.config.base import Strict
+from phoenix.errors import ConfigError, IdpError
 from phoenix.model.ab import AssociationBlock
 from phoenix.model.product import Product
+
+_Configured = TypeVar("_Configured", bound=Strict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,19 @@ class ConversionJob:
     singles: Sequence[ConversionJob] = ()
     score_bits: Callable[[str], str] = _no_bits
     pgis: Mapping[str, Any] = field(default_factory=dict)
+
+    def configured(self, model: type[_Configured]) -> _Configured:
+        """Return the release's configuration in its converter's form; ``ConfigError`` names a wrong field."""
+        try:
+            return model.model_validate(self.config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
+            raise ConfigError(
+                f"release {self.ab.release}, field {field}",
+                f"found {str(first['input'])[:100]}",
+                first["msg"],
+            ) from error
 
     def product(self, pro_catg: str) -> Product:
         """Return the product of that PRO.CATG; ``IdpError`` if the recipe wrote none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from phoenix.config.base import Strict
 from phoenix.errors import ConfigError, IdpError
@@ -112,7 +112,7 @@ def read_reduced(job: ConversionJob) -> ReducedExposure:
     if len(job.raws) != 1:
         raise IdpError(job.ab.name, f"{len(job.raws)} raw frames", "one exposure")
     exposure = read_exposure(read_fits(job.raws[0]).primary, job.raws[0].name)
-    return ReducedExposure(job, exposure, _configuration(job), read_fibres(job, FIBRE))
+    return ReducedExposure(job, exposure, job.configured(GiraffeConversion), read_fibres(job, FIBRE))
 
 
 def read_fibres(job: ConversionJob, pro_catg: str) -> dict[int, Fibre]:
@@ -195,14 +195,3 @@ def _velocities(primary: Hdu) -> list[str]:
 def _score_bits(job: ConversionJob, fps: int) -> list[str]:
     bits = job.score_bits(f"{fps:03d}")
     return [format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []
-
-
-def _configuration(job: ConversionJob) -> GiraffeConversion:
-    try:
-        return GiraffeConversion.model_validate(job.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
-        raise ConfigError(
-            f"release {job.ab.release}, field {field}", f"found {str(first['input'])[:100]}", first["msg"]
-        ) from error

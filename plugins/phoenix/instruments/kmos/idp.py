@@ -38,7 +38,7 @@ from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.raw_header import required_text, to_iso
 from phoenix.idp.registry import converter
 from phoenix.idp.sdp import Observation
-from phoenix.instruments.kmos.idp_configuration import KmosConversion, read_configuration
+from phoenix.instruments.kmos.idp_configuration import KmosConversion
 from phoenix.instruments.kmos.idp_exposures import Exposures, read_exposures
 from phoenix.model.frame import Value
 from phoenix.model.product import Idp
@@ -77,7 +77,7 @@ def convert(job: ConversionJob) -> list[Idp]:
     products = job.all_of(CUBE)
     if not products:
         raise LeftOutError(job.ab.name, "combines no cubes", "a combined cube becomes an IDP")
-    configuration, exposures = read_configuration(job), read_exposures(job)
+    configuration, exposures = job.configured(KmosConversion), read_exposures(job)
     objects = [found for product in products for found in objects_of(read_fits(Path(product.path)))]
     stems = _stems(job.prefix, exposures, [found.name for found in objects])
     idps: list[Idp] = []

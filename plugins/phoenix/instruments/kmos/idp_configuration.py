@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from phoenix.config.base import Strict
 from phoenix.errors import ConfigError
-from phoenix.idp.job import ConversionJob
 
 
 class KmosConversion(Strict):
@@ -30,15 +29,3 @@ class KmosConversion(Strict):
                 "add it to the release",
             )
         return found
-
-
-def read_configuration(job: ConversionJob) -> KmosConversion:
-    """Read the configuration of a job; ``ConfigError`` names the field that is wrong."""
-    try:
-        return KmosConversion.model_validate(job.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
-        raise ConfigError(
-            f"release {job.ab.release}, field {field}", f"found {str(first['input'])[:100]}", first["msg"]
-        ) from error

@@ -36,7 +36,7 @@ from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.raw_header import required_text, to_iso
 from phoenix.idp.registry import converter
 from phoenix.idp.sdp import Observation
-from phoenix.instruments.muse.idp_configuration import ModeFacts, MuseConversion, read_configuration
+from phoenix.instruments.muse.idp_configuration import ModeFacts, MuseConversion
 from phoenix.instruments.muse.idp_exposure_map import exposure_map
 from phoenix.instruments.muse.idp_exposures import Exposures, read_exposures
 from phoenix.instruments.muse.idp_quality import cube_quality
@@ -83,7 +83,7 @@ def convert(job: ConversionJob) -> list[Idp]:
     """
     if job.find(CUBE) is None:
         raise LeftOutError(job.ab.name, "makes no cube", "a cube becomes an IDP")
-    configuration = read_configuration(job)
+    configuration = job.configured(MuseConversion)
     science = _read(job, configuration)
     observation = _observation(science)
     accuracy = Accuracy(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from phoenix.config.base import Strict
 from phoenix.errors import ConfigError
-from phoenix.idp.job import ConversionJob
 
 
 class ModeFacts(Strict):
@@ -39,15 +38,3 @@ class MuseConversion(Strict):
                 "add it to the release",
             )
         return facts
-
-
-def read_configuration(job: ConversionJob) -> MuseConversion:
-    """Read the configuration of a job; ``ConfigError`` names the field that is wrong."""
-    try:
-        return MuseConversion.model_validate(job.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
-        raise ConfigError(
-            f"release {job.ab.release}, field {field}", f"found {str(first['input'])[:100]}", first["msg"]
-        ) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from phoenix.config.base import Strict
 from phoenix.errors import ConfigError, IdpError
@@ -151,7 +151,7 @@ def read_single(job: ConversionJob) -> Single:
     ConfigError
         If the release's conversion configuration is wrong.
     """
-    configuration = configuration_of(job)
+    configuration = job.configured(UvesConversion)
     if len(job.raws) != 1:
         raise IdpError(
             job.ab.name, f"{len(job.raws)} raw frames", "one exposure", "use a release of OB stacks"
@@ -337,15 +337,3 @@ def pipeline_of(job: ConversionJob, merged: Merged) -> str:
 def read_image(job: ConversionJob, pro_catg: str) -> Hdu:
     """Return the image of a product; ``IdpError`` if the recipe wrote none."""
     return read_fits(Path(job.product(pro_catg).path)).primary
-
-
-def configuration_of(job: ConversionJob) -> UvesConversion:
-    """Return the release's configuration; ``ConfigError`` names a field that is wrong."""
-    try:
-        return UvesConversion.model_validate(job.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(["conversion", "config", *(str(part) for part in first["loc"])])
-        raise ConfigError(
-            f"release {job.ab.release}, field {field}", f"found {str(first['input'])[:100]}", first["msg"]
-        ) from error

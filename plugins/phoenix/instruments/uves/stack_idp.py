@@ -20,8 +20,8 @@ from phoenix.instruments.uves.columns import to_spectrum
 from phoenix.instruments.uves.merging import calibrated_error, flux_scale, wavelengths
 from phoenix.instruments.uves.single_idp import (
     Single,
+    UvesConversion,
     calibration_of,
-    configuration_of,
     pipeline_of,
     read_image,
     read_merged,
@@ -55,7 +55,7 @@ def convert_stack(job: ConversionJob) -> list[Idp]:
     _all_in_it(job, merged.headers[0][1].integer("NCOMBINE"), singles)
     exposure = first.exposure
     observation = combined([one.exposure.observation(pipeline_of(job, merged)) for one in singles])
-    calibration = calibration_of(merged, exposure, configuration_of(job))
+    calibration = calibration_of(merged, exposure, job.configured(UvesConversion))
     stem = stem_of(job.prefix, "SOBF" if merged.fluxed else "SOBR", exposure)
     science = f"{stem}.fits"
     contents = [
