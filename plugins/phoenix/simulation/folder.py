@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from phoenix.errors import UsageError
-from phoenix.simulation.fitsfile import write_bytes
+from phoenix.simulation.fitsfile import write_bytes, write_fits
 from phoenix.simulation.plan import SimulationPlan
 
-MANIFEST = "simulation.json"
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+MANIFEST, TRUTH = "simulation.json", "truth.json"
 #: Raised when the simulated frames themselves change, so that an old folder is not taken for a new one.
 FORMAT = 1
+
+_Exposure = TypeVar("_Exposure")
 
 
 class SimulationFolder:
@@ -28,6 +34,7 @@ class SimulationFolder:
         self._out = out
         self._head: dict[str, Any] = {"format": FORMAT, "plan": plan.as_dict()}
         self._sizes: dict[str, int] = {}
+        self._written: list[Path] = []
         self._manifest = out / MANIFEST
         if not self._manifest.exists():
             self._claim()
@@ -72,11 +79,47 @@ class SimulationFolder:
         path = self._out / name
         return path.is_file() and path.stat().st_size == size
 
-    def missing(self, path: Path) -> bool:
+    def write_tables(
+        self, place: str, files: Iterable[tuple[str, Sequence[fits.PrimaryHDU]]], valid_from: str
+    ) -> None:
+        """Write the tables that are missing into a folder: names and HDUs."""
+        for name, hdus in files:
+            path = self._out / place / name
+            if self._missing(path):
+                write_fits(path, hdus, valid_from)
+            self._written.append(path)
+
+    def write_frames(
+        self,
+        frames: Sequence[tuple[str, str, _Exposure]],
+        write: Callable[[_Exposure, Path], None],
+        progress: Callable[[int, int, str], None],
+    ) -> None:
+        """Write the raw frames that are missing.
+
+        Parameters
+        ----------
+        frames : sequence of (night, file name, exposure)
+        write : callable
+            Writes an exposure to a path.
+        progress : callable
+            Told after each frame: how many are done, of how many, and its name.
+        """
+        for done, (night, name, exposure) in enumerate(frames, start=1):
+            path = self._out / "raw" / night / name
+            if self._missing(path):
+                write(exposure, path)
+            self._written.append(path)
+            progress(done, len(frames), name)
+
+    def _missing(self, path: Path) -> bool:
         """Whether `path` must be written; files appear by rename, so one that is there was whole once."""
         size = self._sizes.get(str(path.relative_to(self._out)))
         return not path.is_file() or (size is not None and path.stat().st_size != size)
 
-    def close(self, paths: list[Path]) -> None:
-        """Record the simulation as complete with these files."""
-        self._save({str(path.relative_to(self._out)): path.stat().st_size for path in sorted(paths)})
+    def close(self, truth: str) -> None:
+        """Write the truth, and record the simulation as complete with all files written to it."""
+        path = self._out / TRUTH
+        write_bytes(path, truth.encode())
+        paths = sorted([*self._written, path])
+        self._save({str(path.relative_to(self._out)): path.stat().st_size for path in paths})

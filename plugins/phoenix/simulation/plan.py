@@ -54,6 +54,19 @@ class SimulationPlan:
         first = date(year, month, FIRST_NIGHT_OF_MONTH)
         return [first + timedelta(days=i) for i in range(self.nights)]
 
+    def require(self, instrument: str) -> None:
+        """See that the plan is one of this instrument.
+
+        Raises
+        ------
+        UsageError
+            If it is another's.
+        """
+        if self.instrument.upper() != instrument:
+            raise UsageError(
+                "instrument", self.instrument, instrument, "take the simulator of that instrument"
+            )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 #: What an instrument says about a template: its kind of frame and its optical setting.
@@ -81,3 +82,16 @@ class Night(Generic[Setup]):
         for template in self.templates:
             for number, start in enumerate(template.starts, start=1):
                 yield Exposure(template, number, start)
+
+
+@dataclass
+class Clock:
+    """Hands out the moments of a night: whole milliseconds, as in archive names."""
+
+    now: datetime
+    draw: random.Random
+
+    def step(self, pause_s: float) -> datetime:
+        """Advance by a pause and a jitter, and return the moment."""
+        self.now += timedelta(seconds=pause_s, milliseconds=self.draw.randrange(500, 4000))
+        return self.now

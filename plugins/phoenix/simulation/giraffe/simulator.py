@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from phoenix.errors import UsageError
 from phoenix.simulation.cards import direction
 from phoenix.simulation.detector import MAX_ADU, add_cosmics, frame_generator
-from phoenix.simulation.fitsfile import image_hdu, write_bytes, write_fits
+from phoenix.simulation.fitsfile import image_hdu, write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.giraffe.fibres import Fibre, Use
 from phoenix.simulation.giraffe.field import Target
@@ -29,6 +28,7 @@ from phoenix.simulation.giraffe.settings import (
     RON_E,
     ROWS,
     GiraffeSetup,
+    Setup,
     detector,
 )
 from phoenix.simulation.giraffe.statics import VALID_FROM, static_files
@@ -59,10 +59,7 @@ class RawFrameSimulator:
 
     def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
         """Write all that is missing of `plan` under `out`."""
-        if plan.instrument.upper() != INSTRUMENT:
-            raise UsageError(
-                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
-            )
+        plan.require(INSTRUMENT)
         folder = SimulationFolder(out, plan)
         nights = nights_of(plan)
         exposures = [(night, exposure) for night in nights for exposure in night.exposures()]
@@ -70,30 +67,18 @@ class RawFrameSimulator:
             progress(len(exposures), len(exposures), "already simulated")
             return
         light = GiraffeLight(plan.size)
-        written = _write_statics(plan, nights, out, folder)
-        for done, (night, exposure) in enumerate(exposures, start=1):
-            path = out / "raw" / night.date.isoformat() / arcfile(ARCHIVE_PREFIX, exposure.start)
-            if folder.missing(path):
-                _write_frame(plan, night.date, exposure, light, path)
-            written.append(path)
-            progress(done, len(exposures), path.name)
-        truth = _truth(plan, nights, light, out)
-        write_bytes(out / "truth.json", truth_document(truth).encode())
-        folder.close([*written, out / "truth.json"])
+        folder.write_tables("static", static_files(_slits(nights), plan.size), VALID_FROM)
+        frames = [
+            (night.date.isoformat(), arcfile(ARCHIVE_PREFIX, exposure.start), (night.date, exposure))
+            for night, exposure in exposures
+        ]
+        folder.write_frames(frames, lambda one, path: _write_frame(plan, *one, light, path), progress)
+        folder.close(truth_document(_truth(plan, nights, light, out)))
 
 
-def _write_statics(
-    plan: SimulationPlan, nights: list[Night[GiraffeSetup]], out: Path, folder: SimulationFolder
-) -> list[Path]:
+def _slits(nights: list[Night[GiraffeSetup]]) -> list[tuple[str, Setup]]:
     setups = [template.setup for night in nights for template in night.templates]
-    slits = list(dict.fromkeys((setup.slit, setup.setup) for setup in setups))
-    written = []
-    for name, hdus in static_files(slits, plan.size):
-        path = out / "static" / name
-        if folder.missing(path):
-            write_fits(path, hdus, VALID_FROM)
-        written.append(path)
-    return written
+    return list(dict.fromkeys((setup.slit, setup.setup) for setup in setups))
 
 
 def _write_frame(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from phoenix.simulation.hawki.field import Field
@@ -20,7 +19,7 @@ from phoenix.simulation.hawki.settings import (
     Kind,
 )
 from phoenix.simulation.plan import SimulationPlan
-from phoenix.simulation.schedule import Night, ObservationBlock, Template
+from phoenix.simulation.schedule import Clock, Night, ObservationBlock, Template
 from phoenix.simulation.stamps import lst_deg
 from phoenix.simulation.stars import STARS, star_near_meridian
 
@@ -28,18 +27,6 @@ READOUT = timedelta(seconds=4)
 ACQUISITION = timedelta(minutes=6)
 #: Exposures of the science block, night by night.
 _EXPOSURES = (6, 4)
-
-
-@dataclass
-class _Clock:
-    """Hands out moments: whole milliseconds, as in archive names."""
-
-    now: datetime
-    draw: random.Random
-
-    def step(self, pause_s: float) -> datetime:
-        self.now += timedelta(seconds=pause_s, milliseconds=self.draw.randrange(500, 4000))
-        return self.now
 
 
 def nights_of(plan: SimulationPlan) -> list[Night[HawkiSetup]]:
@@ -50,7 +37,7 @@ def nights_of(plan: SimulationPlan) -> list[Night[HawkiSetup]]:
 def _night(plan: SimulationPlan, index: int, evening: date) -> Night[HawkiSetup]:
     # The same nights have the same clock whatever the number of nights: numbers come from seed and date.
     draw = random.Random(f"{plan.seed} {evening.isoformat()}")  # noqa: S311 - overheads, not secrets
-    clock = _Clock(datetime.combine(evening, time(20, 30), UTC), draw)
+    clock = Clock(datetime.combine(evening, time(20, 30), UTC), draw)
     number = 300_000_000 + (evening.year * 12 + evening.month) % 4000 * 10_000 + index * 100
     templates = [
         _template(clock, ObservationBlock(number + 1, "Darks", CALIBRATION_RUN, clock.now, 2), 1, DARK, 5),
@@ -74,7 +61,7 @@ def _night(plan: SimulationPlan, index: int, evening: date) -> Night[HawkiSetup]
 
 
 def _template(
-    clock: _Clock, block: ObservationBlock, number: int, kind: Kind, count: int
+    clock: Clock, block: ObservationBlock, number: int, kind: Kind, count: int
 ) -> Template[HawkiSetup]:
     start = clock.step(5)
     starts = []

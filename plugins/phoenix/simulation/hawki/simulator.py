@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from phoenix.errors import UsageError
 from phoenix.simulation.detector import frame_generator
-from phoenix.simulation.fitsfile import Card, header, write_bytes, write_fits
+from phoenix.simulation.fitsfile import Card, header, write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.hawki.field import Field, stars_of
 from phoenix.simulation.hawki.frames import Detectors, Floats, add_stars
@@ -33,7 +32,7 @@ from phoenix.simulation.hawki.settings import (
     SKY_ADU_S,
     HawkiSetup,
 )
-from phoenix.simulation.hawki.statics import VALID_FROM, StaticFile, master_files, static_files
+from phoenix.simulation.hawki.statics import VALID_FROM, master_files, static_files
 from phoenix.simulation.hawki.truth import BlockTruth, truth_document
 from phoenix.simulation.plan import SimulationPlan
 from phoenix.simulation.schedule import Exposure, Night, Template
@@ -55,10 +54,7 @@ class RawFrameSimulator:
 
     def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
         """Write all that is missing of `plan` under `out`."""
-        if plan.instrument.upper() != INSTRUMENT:
-            raise UsageError(
-                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
-            )
+        plan.require(INSTRUMENT)
         folder = SimulationFolder(out, plan)
         nights = nights_of(plan)
         exposures = [(night, exposure) for night in nights for exposure in night.exposures()]
@@ -67,21 +63,18 @@ class RawFrameSimulator:
             return
         detectors = Detectors(plan.size, plan.seed)
         fields = _fields(nights)
-        written = _write_tables(out / "static", static_files(fields, plan.size), folder)
+        folder.write_tables("static", static_files(fields, plan.size), VALID_FROM)
         if plan.size == "small":
             evening = mjd(nights[0].templates[0].start - timedelta(days=1))
-            written += _write_tables(out / "masters", master_files(detectors, evening), folder)
-        for done, (night, exposure) in enumerate(exposures, start=1):
-            path = out / "raw" / night.date.isoformat() / arcfile(INSTRUMENT, exposure.start)
-            if folder.missing(path):
-                _write_frame(plan, exposure, detectors, path)
-            written.append(path)
-            progress(done, len(exposures), path.name)
+            folder.write_tables("masters", master_files(detectors, evening), VALID_FROM)
+        frames = [
+            (night.date.isoformat(), arcfile(INSTRUMENT, exposure.start), exposure)
+            for night, exposure in exposures
+        ]
+        folder.write_frames(frames, lambda one, path: _write_frame(plan, one, detectors, path), progress)
         truths = [_truth(plan, night, template) for night in nights for template in _science(night)]
         contents = {night.date.isoformat(): _contents(night) for night in nights}
-        text = truth_document(plan.as_dict(), truths, fields, contents)
-        write_bytes(out / "truth.json", text.encode())
-        folder.close([*written, out / "truth.json"])
+        folder.close(truth_document(plan.as_dict(), truths, fields, contents))
 
 
 def _science(night: Night[HawkiSetup]) -> list[Template[HawkiSetup]]:
@@ -98,16 +91,6 @@ def _field(template: Template[HawkiSetup]) -> Field:
 def _fields(nights: Iterable[Night[HawkiSetup]]) -> list[Field]:
     found = {_field(template) for night in nights for template in _science(night)}
     return sorted(found, key=lambda field: field.index)
-
-
-def _write_tables(place: Path, files: Iterable[StaticFile], folder: SimulationFolder) -> list[Path]:
-    written = []
-    for name, hdus in files:
-        path = place / name
-        if folder.missing(path):
-            write_fits(path, hdus, VALID_FROM)
-        written.append(path)
-    return written
 
 
 def offsets_px(plan: SimulationPlan, template: Template[HawkiSetup], side: int) -> list[tuple[float, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from phoenix.simulation.kmos.field import Field, standard_near
@@ -19,25 +18,13 @@ from phoenix.simulation.kmos.settings import (
     KmosSetup,
 )
 from phoenix.simulation.plan import SimulationPlan
-from phoenix.simulation.schedule import Night, ObservationBlock, Template
+from phoenix.simulation.schedule import Clock, Night, ObservationBlock, Template
 from phoenix.simulation.stamps import lst_deg
 from phoenix.simulation.stars import STARS, star_near_meridian
 
 _READOUT = timedelta(seconds=8)
 _ACQUISITION = timedelta(minutes=8)
 _SCIENCE_TEMPLATES = (2, 3)
-
-
-@dataclass
-class _Clock:
-    """Hands out moments: whole milliseconds, as in archive names."""
-
-    now: datetime
-    draw: random.Random
-
-    def step(self, pause_s: float) -> datetime:
-        self.now += timedelta(seconds=pause_s, milliseconds=self.draw.randrange(500, 4000))
-        return self.now
 
 
 def nights_of(plan: SimulationPlan) -> list[Night[KmosSetup]]:
@@ -48,7 +35,7 @@ def nights_of(plan: SimulationPlan) -> list[Night[KmosSetup]]:
 def _night(plan: SimulationPlan, index: int, evening: date) -> Night[KmosSetup]:
     # The same nights have the same clock whatever the number of nights: numbers come from seed and date.
     draw = random.Random(f"{plan.seed} {evening.isoformat()}")  # noqa: S311 - overheads, not secrets
-    clock = _Clock(datetime.combine(evening, time(15, 0), UTC), draw)
+    clock = Clock(datetime.combine(evening, time(15, 0), UTC), draw)
     number = 310_000_000 + (evening.year * 12 + evening.month) % 4000 * 10_000 + index * 100
     day = ObservationBlock(number + 1, "DayCalibrations", CALIBRATION_RUN, clock.now, 3)
     templates = [_template(clock, day, place, kind) for place, kind in enumerate((DARK, FLAT, ARC), start=1)]
@@ -66,7 +53,7 @@ def _night(plan: SimulationPlan, index: int, evening: date) -> Night[KmosSetup]:
     return Night(evening, tuple(templates))
 
 
-def _template(clock: _Clock, block: ObservationBlock, number: int, kind: Kind) -> Template[KmosSetup]:
+def _template(clock: Clock, block: ObservationBlock, number: int, kind: Kind) -> Template[KmosSetup]:
     start = clock.step(5)
     starts = []
     for _ in kind.dpr_types:

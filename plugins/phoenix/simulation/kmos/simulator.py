@@ -11,9 +11,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from phoenix.errors import UsageError
 from phoenix.simulation.detector import frame_generator
-from phoenix.simulation.fitsfile import header, write_bytes, write_fits
+from phoenix.simulation.fitsfile import header, write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.kmos.field import Allocation, Field, allocations
 from phoenix.simulation.kmos.headers import extension_cards, primary_cards
@@ -47,33 +46,21 @@ class RawFrameSimulator:
 
     def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
         """Write all that is missing of `plan` under `out`."""
-        if plan.instrument.upper() != INSTRUMENT:
-            raise UsageError(
-                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
-            )
+        plan.require(INSTRUMENT)
         folder = SimulationFolder(out, plan)
         nights = nights_of(plan)
         exposures = [(night, exposure) for night in nights for exposure in night.exposures()]
         if folder.complete():
             progress(len(exposures), len(exposures), "already simulated")
             return
-        written = []
-        for name, hdus in static_files():
-            path = out / "static" / name
-            if folder.missing(path):
-                write_fits(path, hdus, VALID_FROM)
-            written.append(path)
-        for done, (night, exposure) in enumerate(exposures, start=1):
-            path = out / "raw" / night.date.isoformat() / arcfile(INSTRUMENT, exposure.start)
-            if folder.missing(path):
-                _write_frame(plan, exposure, path)
-            written.append(path)
-            progress(done, len(exposures), path.name)
+        folder.write_tables("static", static_files(), VALID_FROM)
+        frames = [
+            (night.date.isoformat(), arcfile(INSTRUMENT, exposure.start), exposure)
+            for night, exposure in exposures
+        ]
+        folder.write_frames(frames, lambda one, path: _write_frame(plan, one, path), progress)
         contents = {night.date.isoformat(): _contents(night) for night in nights}
-        write_bytes(
-            out / "truth.json", truth_document(plan.as_dict(), _fields(nights), contents).encode("utf-8")
-        )
-        folder.close([*written, out / "truth.json"])
+        folder.close(truth_document(plan.as_dict(), _fields(nights), contents))
 
 
 def _write_frame(plan: SimulationPlan, exposure: Exposure[KmosSetup], path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from phoenix.errors import UsageError
-from phoenix.simulation.fitsfile import write_bytes, write_fits
+from phoenix.simulation.fitsfile import write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.muse.headers import PIXEL_TABLE, aim_of
 from phoenix.simulation.muse.month import MuseSetup, nights_of
@@ -29,36 +28,26 @@ class RawFrameSimulator:
 
     def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
         """Write all that is missing of `plan` under `out`."""
-        if plan.instrument.upper() != INSTRUMENT:
-            raise UsageError(
-                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
-            )
+        plan.require(INSTRUMENT)
         folder = SimulationFolder(out, plan)
         nights = nights_of(plan)
         exposures = [(night.date.isoformat(), each) for night in nights for each in night.exposures()]
         if folder.complete():
             progress(len(exposures), len(exposures), "already simulated")
             return
-        written = []
-        for name, hdus in static_files():
-            path = out / "static" / name
-            if folder.missing(path):
-                write_fits(path, hdus, VALID_FROM)
-            written.append(path)
-        for done, (night, exposure) in enumerate(exposures, start=1):
-            path = out / "raw" / night / file_name(exposure)
-            if folder.missing(path):
-                hdus = pixel_table(exposure, SIZES[plan.size], plan.seed)
-                write_fits(path, hdus, second_stamp(exposure.start))
-            written.append(path)
-            progress(done, len(exposures), path.name)
+        folder.write_tables("static", static_files(), VALID_FROM)
+        frames = [(night, file_name(exposure), exposure) for night, exposure in exposures]
+        folder.write_frames(frames, lambda one, path: _write_table(plan, one, path), progress)
         truth = FieldTruth(
             plan=plan.as_dict(),
             fields={each.template.setup.field.name: each.template.setup.field for _, each in exposures},
             exposures=tuple(_truth(night, exposure) for night, exposure in exposures),
         )
-        write_bytes(out / "truth.json", truth_document(truth).encode())
-        folder.close([*written, out / "truth.json"])
+        folder.close(truth_document(truth))
+
+
+def _write_table(plan: SimulationPlan, exposure: Exposure[MuseSetup], path: Path) -> None:
+    write_fits(path, pixel_table(exposure, SIZES[plan.size], plan.seed), second_stamp(exposure.start))
 
 
 def file_name(exposure: Exposure[MuseSetup]) -> str:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from phoenix.errors import UsageError
 from phoenix.simulation.detector import add_cosmics, frame_generator
-from phoenix.simulation.fitsfile import image_hdu, write_bytes, write_fits
+from phoenix.simulation.fitsfile import image_hdu, write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.plan import SimulationPlan
 from phoenix.simulation.schedule import Exposure, Night
@@ -43,10 +42,7 @@ class RawFrameSimulator:
 
     def simulate(self, plan: SimulationPlan, out: Path, progress: Progress) -> None:
         """Write all that is missing of `plan` under `out`."""
-        if plan.instrument.upper() != INSTRUMENT:
-            raise UsageError(
-                "instrument", plan.instrument, INSTRUMENT, "take the simulator of that instrument"
-            )
+        plan.require(INSTRUMENT)
         folder = SimulationFolder(out, plan)
         nights = nights_of(plan)
         exposures = [(night, exposure) for night in nights for exposure in night.exposures()]
@@ -54,36 +50,23 @@ class RawFrameSimulator:
             progress(len(exposures), len(exposures), "already simulated")
             return
         light = UvesLight(plan.size)
-        written = _write_statics(plan, nights, out, folder)
-        for done, (night, exposure) in enumerate(exposures, start=1):
-            path = out / "raw" / night.date.isoformat() / arcfile(INSTRUMENT, exposure.start)
-            if folder.missing(path):
-                _write_frame(plan, night.date, exposure, light, path)
-            written.append(path)
-            progress(done, len(exposures), path.name)
+        folder.write_tables("static", static_files(_settings(nights), plan.size), VALID_FROM)
+        frames = [
+            (night.date.isoformat(), arcfile(INSTRUMENT, exposure.start), (night.date, exposure))
+            for night, exposure in exposures
+        ]
+        folder.write_frames(frames, lambda one, path: _write_frame(plan, *one, light, path), progress)
         truths = [_truth(night, exposure, light) for night, exposure in exposures if _is_science(exposure)]
         text = truth_document(plan.as_dict(), truths, {n.date.isoformat(): _contents(n) for n in nights})
-        write_bytes(out / "truth.json", text.encode())
-        folder.close([*written, out / "truth.json"])
+        folder.close(text)
 
 
 def _is_science(exposure: UvesExposure) -> bool:
     return exposure.template.setup.kind is SCIENCE
 
 
-def _write_statics(
-    plan: SimulationPlan, nights: list[Night[UvesSetup]], out: Path, folder: SimulationFolder
-) -> list[Path]:
-    settings: list[Setting] = list(
-        dict.fromkeys(template.setup.setting for night in nights for template in night.templates)
-    )
-    written = []
-    for name, hdus in static_files(settings, plan.size):
-        path = out / "static" / name
-        if folder.missing(path):
-            write_fits(path, hdus, VALID_FROM)
-        written.append(path)
-    return written
+def _settings(nights: list[Night[UvesSetup]]) -> list[Setting]:
+    return list(dict.fromkeys(template.setup.setting for night in nights for template in night.templates))
 
 
 def _write_frame(
