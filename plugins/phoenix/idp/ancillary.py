@@ -29,14 +29,25 @@ def write_idp(
     folder: Path, name: str, prodcatg: str, content: bytes, parent: str = "", title: str = ""
 ) -> Idp:
     """Write a file of the conversion and return its record."""
-    path = folder / name
-    path.write_bytes(content)
+    return write_pieces(folder, name, prodcatg, [content], parent, title)
+
+
+def write_pieces(
+    folder: Path, name: str, prodcatg: str, pieces: Iterable[bytes], parent: str = "", title: str = ""
+) -> Idp:
+    """Write a file of the conversion piece by piece and return its record."""
+    path, digest, size_bytes = folder / name, hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+            digest.update(piece)
+            size_bytes += len(piece)
     return Idp(
         path=str(path),
         origfile=name,
         prodcatg=prodcatg,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=size_bytes,
+        sha256=digest.hexdigest(),
         parent=parent,
         title=title,
     )

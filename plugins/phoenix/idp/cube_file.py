@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from phoenix.headers.reader import BLOCK
-from phoenix.idp.encode import encode_hdu, encode_header
+from phoenix.idp.ancillary import write_pieces
+from phoenix.idp.encode import copied_hdu, encode_hdu
 from phoenix.idp.fitsfile import Hdu
 from phoenix.idp.spectrum import empty_primary
 from phoenix.model.product import Idp
-
-_CHUNK_BYTES = 1024 * BLOCK
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,7 @@ def write_cube(folder: Path, name: str, primary: Iterable[str], parts: Iterable[
     parts : iterable of Part
         Data and variance.
     """
-    path, digest, size_bytes = folder / name, hashlib.sha256(), 0
-    with path.open("wb") as file:
-        for piece in _pieces(primary, parts):
-            file.write(piece)
-            digest.update(piece)
-            size_bytes += len(piece)
-    return Idp(str(path), name, "SCIENCE.CUBE.IFS", size_bytes, digest.hexdigest())
+    return write_pieces(folder, name, "SCIENCE.CUBE.IFS", _pieces(primary, parts))
 
 
 def encode_image(primary: Iterable[str], cards: Iterable[str], data: npt.NDArray[np.float32]) -> bytes:
@@ -55,6 +46,4 @@ def encode_image(primary: Iterable[str], cards: Iterable[str], data: npt.NDArray
 def _pieces(primary: Iterable[str], parts: Iterable[Part]) -> Iterable[bytes]:
     yield encode_hdu([*empty_primary(), *primary])
     for part in parts:
-        yield encode_header(part.cards, part.data_sum)
-        yield from part.source.data_chunks(_CHUNK_BYTES)
-        yield bytes(-part.source.data_bytes % BLOCK)
+        yield from copied_hdu(part.cards, part.source, part.data_sum)

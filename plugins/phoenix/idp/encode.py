@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from phoenix.headers.cards import CARD
 from phoenix.headers.checksum import ALL_ONES, ZEROS, encode_checksum, ones_complement_sum
@@ -37,6 +37,13 @@ def encode_header(cards: Iterable[str], data_sum: int) -> bytes:
     encoded = encode_checksum(ones_complement_sum(header, data_sum))
     marker = header.rindex(checksum_card[:27].encode("ascii"))
     return header[: marker + 11] + encoded.encode("ascii") + header[marker + 27 :]
+
+
+def copied_hdu(cards: Iterable[str], source: Hdu, data_sum: int) -> Iterator[bytes]:
+    """Yield an HDU with new cards and the data of another one, which are never held whole."""
+    yield encode_header(cards, data_sum)
+    yield from source.data_chunks(_CHUNK_BYTES)
+    yield bytes(-source.data_bytes % BLOCK)
 
 
 def sums_are_right(hdu: Hdu) -> tuple[bool, bool]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from phoenix.errors import IdpError
-from phoenix.headers.reader import BLOCK
-from phoenix.idp.encode import encode_hdu, encode_header, sum_of_data
+from phoenix.idp.ancillary import write_pieces
+from phoenix.idp.encode import copied_hdu, encode_hdu, sum_of_data
 from phoenix.idp.fitsfile import Hdu
 from phoenix.model.product import Idp
-
-_CHUNK_BYTES = 1024 * BLOCK
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,7 @@ def write_image(folder: Path, name: str, category: str, parts: Iterable[Part], p
     IdpError
         If data are not those their DATASUM was made for.
     """
-    path, digest, size_bytes = folder / name, hashlib.sha256(), 0
-    with path.open("wb") as file:
-        for piece in _pieces(parts):
-            file.write(piece)
-            digest.update(piece)
-            size_bytes += len(piece)
-    return Idp(str(path), name, category, size_bytes, digest.hexdigest(), parent=parent)
+    return write_pieces(folder, name, category, _pieces(parts), parent)
 
 
 def _pieces(parts: Iterable[Part]) -> Iterator[bytes]:
@@ -51,9 +42,7 @@ def _pieces(parts: Iterable[Part]) -> Iterator[bytes]:
         if part.source is None:
             yield encode_hdu(part.cards)
             continue
-        yield encode_header(part.cards, _known_sum(part.source))
-        yield from part.source.data_chunks(_CHUNK_BYTES)
-        yield bytes(-part.source.data_bytes % BLOCK)
+        yield from copied_hdu(part.cards, part.source, _known_sum(part.source))
 
 
 def _known_sum(hdu: Hdu) -> int:
