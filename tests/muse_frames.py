@@ -1,4 +1,4 @@
-"""Simulated pixel tables of MUSE, few enough for a test: one OB of a small field."""
+"""Simulated pixel tables of MUSE, few enough for a test: one OB of a small field, or a run of two nights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from phoenix.simulation.muse.month import FIRST_RUN, Visit
 from phoenix.simulation.muse.truth import FieldTruth, load_truth
 from phoenix.simulation.plan import SimulationPlan
 
-MONTH, NIGHT = "2021-03", "2021-03-04"
+MONTH, NIGHT, NEXT_NIGHT = "2021-03", "2021-03-04", "2021-03-05"
+Pattern = tuple[tuple[Visit, ...], ...]
 
 
 def one_ob(folder: Path, posangs_deg: Sequence[float], stars: int | None = None, seed: int = 1) -> FieldTruth:
@@ -26,14 +27,27 @@ def one_ob(folder: Path, posangs_deg: Sequence[float], stars: int | None = None,
     stars : int, optional
         How many the field has; default: as many as all fields have.
     """
+    return _simulated(folder, ((Visit(0, FIRST_RUN, tuple(posangs_deg)),),), stars, seed)
 
+
+def one_run(folder: Path) -> FieldTruth:
+    """Simulate a run of two nights; return its truth.
+
+    A target with an OB of two exposures in each night, and in the second night another one with a single OB.
+    """
+    first = (Visit(0, FIRST_RUN, (0.0, 90.0)),)
+    second = (Visit(0, FIRST_RUN, (180.0, 270.0)), Visit(2, FIRST_RUN, (0.0,)))
+    return _simulated(folder, (first, second))
+
+
+def _simulated(folder: Path, pattern: Pattern, stars: int | None = None, seed: int = 1) -> FieldTruth:
     def poor_field(hour: int, band: int) -> Field:
         rich = field_at(hour, band)
         return replace(rich, stars=rich.stars[:stars])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(month, "PATTERN", ((Visit(0, FIRST_RUN, tuple(posangs_deg)),),))
+        patch.setattr(month, "PATTERN", pattern)
         patch.setattr(month, "field_at", poor_field)
-        plan = SimulationPlan("MUSE", MONTH, 1, seed, "small")
+        plan = SimulationPlan("MUSE", MONTH, len(pattern), seed, "small")
         simulator("MUSE").simulate(plan, folder, lambda _done, _total, _name: None)
     return load_truth(folder / "truth.json")

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import docker
 import psutil
 import pytest
 import yaml
 
+from airflow_operator import Operator, wait_for
 from builders_execution import KEY, RELEASE, ab_row
 from phoenix.config.loader import PROJECT, Configuration
-from phoenix.deployment.airflow_api import AirflowApi, TaskInstance
 from phoenix.deployment.components import down, up
 from phoenix.deployment.installation import Installation
 from phoenix.deployment.processes import Processes
@@ -36,7 +35,6 @@ from pretended_recipe import ENOUGH, expected_log, slow_ab
 
 pytestmark = [pytest.mark.engine, pytest.mark.airflow]
 
-T = TypeVar("T")
 Container = docker.models.containers.Container
 
 #: More than any test waits; a recipe is told when it is enough.
@@ -75,28 +73,6 @@ for name, (ab, seconds) in {abs}.items():
 TASK = "recipe"
 
 
-class Operator(AirflowApi):
-    """What a person does in the UI."""
-
-    def trigger(self, dag: str) -> str:
-        self.wait_for_dag(dag)
-        self.set_paused(dag, paused=False)
-        body = {"logical_date": None, "partition_key": KEY}
-        return str(self._ask("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)["dag_run_id"])
-
-    def clear(self, dag: str, run: str) -> None:
-        body = {"dry_run": False, "only_failed": False, "dag_run_id": run, "task_ids": [TASK]}
-        self._ask("POST", f"/api/v2/dags/{dag}/clearTaskInstances", json=body)
-
-    def mark_failed(self, dag: str, run: str) -> None:
-        url = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{TASK}"
-        self._ask("PATCH", url, json={"new_state": "failed"})
-
-    def task(self, dag: str, run: str) -> TaskInstance:
-        (instance,) = self.task_instances(dag, run)
-        return instance
-
-
 @dataclass(frozen=True)
 class Site:
     """An installation whose Airflow runs, with one AB for each DAG."""
@@ -127,7 +103,9 @@ class Site:
     def started(self, dag: str) -> tuple[str, Container]:
         """Start a run and wait until its recipe is at work."""
         before = [container.id for container in self.containers(dag)]
-        run = self.operator.trigger(dag)
+        self.operator.wait_for_dag(dag)
+        self.operator.set_paused(dag, paused=False)
+        run = self.operator.trigger(dag, KEY)
         (container,) = wait_for(lambda: [new for new in self.containers(dag) if new.id not in before])
         return run, container
 
@@ -135,7 +113,7 @@ class Site:
         """Let the recipe come to its end, and the task."""
         wait_for(lambda: self.work(dag, attempt).output.is_dir())
         (self.work(dag, attempt).output / ENOUGH).touch()
-        wait_for(lambda: self.operator.task(dag, run).state == "success")
+        wait_for(lambda: self.operator.only_task(dag, run).state == "success")
 
     def assert_as_if_nothing_had_happened(self, dag: str) -> None:
         ab = self.abs[dag]
@@ -150,15 +128,6 @@ class Site:
         assert self.containers(dag) == []
         row = ab_row(self.database, ab.name)
         assert (row.outcome, row.tree) == ("ok", "final")
-
-
-def wait_for(what: Callable[[], T | None], timeout_s: float = 90) -> T:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.3)
-    raise AssertionError(f"{what} never came")
 
 
 @pytest.fixture(scope="module")
@@ -265,9 +234,9 @@ def kill_all(site: Site) -> None:
 )
 def test_lost_processes_cost_nothing(site: Site, dag: str, kill: Callable[[Site], None]) -> None:
     run, container = site.started(dag)
-    first = wait_for(lambda: site.lines(dag) > 3 and site.operator.task(dag, run))
+    first = wait_for(lambda: site.lines(dag) > 3 and site.operator.only_task(dag, run))
     kill(site)
-    wait_for(lambda: site.operator.task(dag, run).try_number > first.try_number)
+    wait_for(lambda: site.operator.only_task(dag, run).try_number > first.try_number)
     told = site.lines(dag)
     wait_for(lambda: site.lines(dag) > told)
     assert [running.id for running in site.containers(dag)] == [container.id]
@@ -279,7 +248,7 @@ def test_lost_processes_cost_nothing(site: Site, dag: str, kill: Callable[[Site]
 
 def test_a_cleared_task_stops_its_recipe_and_begins_another(site: Site) -> None:
     run, container = site.started("clear")
-    site.operator.clear("clear", run)
+    site.operator.clear("clear", run, TASK)
     (second,) = wait_for(lambda: [new for new in site.containers("clear") if new.id != container.id])
     assert [running.id for running in site.containers("clear")] == [second.id]
     site.finish("clear", run, attempt=2)
@@ -291,11 +260,11 @@ def test_a_cleared_task_stops_its_recipe_and_begins_another(site: Site) -> None:
 
 def test_a_task_marked_failed_stops_its_recipe(site: Site) -> None:
     run, _ = site.started("fail")
-    site.operator.mark_failed("fail", run)
+    site.operator.mark_failed("fail", run, TASK)
     wait_for(lambda: site.history("fail") and not site.containers("fail"))
     (first,) = site.history("fail")
     assert (first.outcome, first.findings) == (Outcome.CRASHED, ("stopped on request",))
-    assert site.operator.task("fail", run).state == "failed"
+    assert site.operator.only_task("fail", run).state == "failed"
     run, _ = site.started("fail")
     site.finish("fail", run, attempt=2)
     assert [attempt.outcome for attempt in site.history("fail")] == [Outcome.CRASHED, Outcome.OK]
