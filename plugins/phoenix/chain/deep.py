@@ -20,7 +20,7 @@ from phoenix.model.outcome import Outcome
 from phoenix.store.ab_trees import AbTrees
 from phoenix.store.bad_masters import BadMasterRepository
 from phoenix.store.database import Database
-from phoenix.store.frames import FrameCatalogue
+from phoenix.store.frames import FrameCatalogue, batch_date
 from phoenix.store.tables import AbRow, AttemptRow, BatchRow, FrameRow
 
 _GOOD = [outcome.value for outcome in Outcome if outcome.succeeded]
@@ -118,7 +118,7 @@ def progress(database: Database, configuration: Configuration, release: str, key
                 FrameRow.kind == FrameKind.RAW.value,
                 FrameRow.problem == "",
                 FrameRow.raw_class.in_(classes),
-                FrameRow.keywords["OBS.PROG.ID"].as_string() == key,
+                batch_date(BatchKind.RUN) == key,
             )
         ).all()
         rows = _rows(session, maker, key)

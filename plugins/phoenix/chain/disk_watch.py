@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phoenix.chain.plan import nights_with_frames
 from phoenix.config.loader import Configuration
 from phoenix.errors import InfrastructureError
 from phoenix.execution.workfolder import disk_room
+from phoenix.model.batch import BatchKey
 from phoenix.store.database import Database
 from phoenix.store.disk_use import volume_of, volume_of_others
 
@@ -16,14 +16,14 @@ _GB = 1e9
 
 @dataclass(frozen=True, slots=True)
 class DiskNeed:
-    """What a batch will write, and what there is.
+    """What a batch will write, and what there is. The raw frames of a run are those of all its nights.
 
     Attributes
     ----------
     per_raw
         Bytes written per byte of raw frames.
     learned
-        Whether that is from earlier nights of the release, not from phoenix.yaml.
+        Whether that is from earlier nights, or runs, of the release, not from phoenix.yaml.
     to_come_gb
         What is not written yet.
     """
@@ -41,7 +41,7 @@ class DiskNeed:
         return max(0.0, self.to_come_gb + self.reserve_gb - self.free_gb)
 
     def __str__(self) -> str:
-        source = "as the release's earlier nights took" if self.learned else "disk_per_raw in phoenix.yaml"
+        source = "as earlier batches of the release took" if self.learned else "disk_per_raw in phoenix.yaml"
         return (
             f"{self.raw_gb:.3g} GB of raw frames, {self.per_raw:.2g} times that to be written ({source}), "
             f"{self.to_come_gb:.3g} GB to come, {self.free_gb:.3g} GB free"
@@ -50,11 +50,11 @@ class DiskNeed:
 
 def disk_need(database: Database, configuration: Configuration, release: str, key: str) -> DiskNeed:
     """Estimate what a batch, whose raw frames are in the catalogue, will write."""
-    instrument = configuration.release(release).instrument
-    nights = nights_with_frames(database, configuration, release, key)
+    stream = configuration.release(release)
+    batch_key = BatchKey(stream.batch, key)
     with database.transaction() as session:
-        batch = volume_of(session, release, instrument, nights)
-        others = volume_of_others(session, release, instrument, nights)
+        batch = volume_of(session, release, stream.instrument, batch_key)
+        others = volume_of_others(session, release, stream.instrument, batch_key)
     learned = others.raw_bytes > 0 and others.made_bytes > 0
     per_raw = others.made_bytes / others.raw_bytes if learned else configuration.site.disk_per_raw
     return DiskNeed(

@@ -21,6 +21,7 @@ from phoenix.model.score import Verdict
 from phoenix.store.abs import waiting_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
+from phoenix.store.frames import batch_date
 from phoenix.store.tables import (
     AbRow,
     AttemptRow,
@@ -101,18 +102,17 @@ def _nights(
 ) -> tuple[NightLine, ...]:
     stream = configuration.release(release)
     science = {task.name for task in configuration.rules(stream.instrument).tasks if task.science}
-    frames: dict[str, int] = {
-        row.night: row.number
-        for row in session.execute(
-            select(FrameRow.night, func.count().label("number"))
-            .where(
-                FrameRow.instrument == stream.instrument,
-                FrameRow.kind == FrameKind.RAW.value,
-                FrameRow.night.in_(BatchKey(stream.batch, key).nights()),
-            )
-            .group_by(FrameRow.night)
+    date = batch_date(stream.batch)
+    counted = session.execute(
+        select(date.label("night"), func.count().label("number"))
+        .where(
+            FrameRow.instrument == stream.instrument,
+            FrameRow.kind == FrameKind.RAW.value,
+            date.in_(BatchKey(stream.batch, key).dates()),
         )
-    }
+        .group_by(date)
+    )
+    frames: dict[str, int] = {row.night: row.number for row in counted}
     outcomes: dict[str, Counter[str]] = {night: Counter() for night in frames}
     science_abs: Counter[str] = Counter()
     for row in rows:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
+from phoenix.model.batch import BatchKey
 from phoenix.model.frame import FrameKind
+from phoenix.store.frames import batch_date
 from phoenix.store.tables import AbRow, FrameRow, IdpRow, ProductRow
 
 #: An IDP lies in the folder of converted files and in the archive.
@@ -23,30 +24,24 @@ class Volume:
     made_bytes: int
 
 
-def volume_of(session: Session, release: str, instrument: str, nights: Collection[str]) -> Volume:
-    """Return what the raw frames of some nights, and what a release made of them, take."""
-    return Volume(
-        _total(
-            session, select(func.sum(FrameRow.size_bytes)).where(_raw(instrument), FrameRow.night.in_(nights))
-        ),
-        _made(session, release, AbRow.night.in_(nights)),
-    )
+def volume_of(session: Session, release: str, instrument: str, batch: BatchKey) -> Volume:
+    """Return what the raw frames of a batch, and what its release made of them, take."""
+    dates = batch.dates()
+    raw = select(func.sum(FrameRow.size_bytes)).where(_raw(instrument), batch_date(batch.kind).in_(dates))
+    return Volume(_total(session, raw), _made(session, release, AbRow.night.in_(dates)))
 
 
-def volume_of_others(session: Session, release: str, instrument: str, nights: Collection[str]) -> Volume:
-    """Return the same for all nights of which the release has products, without those given."""
+def volume_of_others(session: Session, release: str, instrument: str, batch: BatchKey) -> Volume:
+    """Return the same for all nights, or runs, the release has products of, but those of a batch."""
+    others = AbRow.night.not_in(batch.dates())
     done = (
         select(AbRow.night)
         .join(ProductRow, ProductRow.ab_id == AbRow.id)
-        .where(AbRow.release == release, AbRow.night.not_in(nights))
+        .where(AbRow.release == release, others)
         .distinct()
     )
-    return Volume(
-        _total(
-            session, select(func.sum(FrameRow.size_bytes)).where(_raw(instrument), FrameRow.night.in_(done))
-        ),
-        _made(session, release, AbRow.night.not_in(nights)),
-    )
+    raw = select(func.sum(FrameRow.size_bytes)).where(_raw(instrument), batch_date(batch.kind).in_(done))
+    return Volume(_total(session, raw), _made(session, release, others))
 
 
 def _raw(instrument: str) -> ColumnElement[bool]:

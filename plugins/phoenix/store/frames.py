@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, String, delete, func, literal, or_, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from phoenix.model.batch import BatchKind
 from phoenix.model.frame import Frame, FrameKind, FrameRecord
 from phoenix.store.tables import FrameRow
 
@@ -20,6 +21,12 @@ _CHUNK = 1000
 _SCAN_LOCK = 7_402_020
 #: How the problem of a further file with the same ARCFILE begins.
 _DUPLICATE = "the same frame as "
+
+
+def batch_date(kind: BatchKind) -> ColumnElement[str]:
+    """Return what of a raw frame is the date of a batch's ABs: its night, or the run in place of it."""
+    run: ColumnElement[str] = FrameRow.keywords["OBS.PROG.ID"].as_string()
+    return run if kind is BatchKind.RUN else type_coerce(FrameRow.night, String)
 
 
 @dataclass(frozen=True, slots=True)
