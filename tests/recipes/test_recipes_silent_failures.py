@@ -79,6 +79,14 @@ def test_a_failure_leads_with_the_recipes_own_words(
     assert verdict.findings[1].startswith("exit code")
 
 
+def test_what_a_recipe_says_and_its_errors_keep_their_order(runner: DockerRunner, work: WorkFolder) -> None:
+    """esorex writes messages to one output and errors to another; an error is explained by what stands before."""
+    shell = "for i in $(seq 300); do echo said $i; echo failed $i >&2; done"
+    measured = recipe_command("-c", INPUT, {}, program="/bin/sh")[:4]
+    _, said = run(runner, work, "UVES", (*measured, "/bin/sh", "-c", shell))
+    assert said.splitlines() == [f"{word} {number}" for number in range(1, 301) for word in ("said", "failed")]
+
+
 def test_files_a_short_recipe_writes_are_not_its_memory(runner: DockerRunner, work: WorkFolder) -> None:
     shell = "head -c 40000000 /dev/zero | tail > /dev/null; head -c 200000000 /dev/zero > big"
     run(
