@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from phoenix.association.explain import why_missing
-from phoenix.association.grouping import Group
+from phoenix.association.groups import Group
 from phoenix.association.matching import Trace
 from phoenix.association.second_step import common_tags
 from phoenix.association.traits import Traits, shown

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 from phoenix.association.assemble import Assembler
 from phoenix.association.candidates import Candidate, Pool, sets_of_masters
-from phoenix.association.grouping import NO_FRAME, NO_TIME, Group, Grouping, LeftOut
+from phoenix.association.combining import Combining
+from phoenix.association.grouping import Grouping
+from phoenix.association.groups import NO_FRAME, NO_TIME, Group, LeftOut
 from phoenix.association.matching import Barrier, Link, Search, Trace, decide, search_for
 from phoenix.association.naming import ab_name
 from phoenix.association.regrouping import Regrouper
@@ -129,7 +131,8 @@ class _Engine:
         self._rules, self._release, self._instrument = rules, release, instrument
         self._words = Words(rules)
         self._reader = TraitsReader(rules.aliases, sorted(names_asked(rules)))
-        self._grouping = Grouping(rules, self._reader, run.key if run else "")
+        self._run = run.key if run else ""
+        self._grouping = Grouping(rules, self._reader)
         self._grouping.know(entry.frame for entry in self._processed)
         self._raws, self._left_out = self._grouping.usable(frames, nights)
         self._left_out += _without_frame(run) if run else []
@@ -180,7 +183,8 @@ class _Engine:
     def _groups(self, task: Task) -> list[Group]:
         if not task.inputs:
             return self._grouping.groups(task, self._raws)
-        groups, left_out = self._grouping.of_abs(task, tuple(self._members(task)), self._regrouper)
+        combining = Combining(task, self._grouping, self._rules.aliases, self._regrouper, self._run)
+        groups, left_out = combining.groups(self._members(task))
         self._left_out += left_out
         return groups
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from phoenix.association.candidates import Candidate
 from phoenix.association.explain_inputs import inputs_explained
-from phoenix.association.grouping import Group
+from phoenix.association.groups import Group
 from phoenix.association.matching import DT_DECIMALS, Barrier, Trace, time_refused
 from phoenix.association.traits import shown, value_of
 from phoenix.config.rules import Rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phoenix.association.grouping import Group
+from phoenix.association.groups import Group
 from phoenix.association.second_step import Member, lacking_product
 from phoenix.association.traits import comparable, shown, value_of
 from phoenix.association.words import Words

@@ -3,108 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable
 
-from phoenix.association.regrouping import Part, Regrouper
-from phoenix.association.second_step import Member
+from phoenix.association.groups import (
+    ABORTED_TEMPLATE,
+    DUPLICATE,
+    MIXED_GROUP,
+    NO_GROUP,
+    NO_TASK,
+    NO_TIME,
+    TOO_FEW_RAWS,
+    Group,
+    LeftOut,
+)
 from phoenix.association.similar import similar_parts
 from phoenix.association.traits import Traits, TraitsReader, comparable, shown, value_of
 from phoenix.config.rules import Preselection, Rules, Task
 from phoenix.headers.conditions import first_failure
 from phoenix.model.frame import Frame, FrameKind
 
-ABORTED_TEMPLATE = "ABORTED_TEMPLATE"
-TOO_FEW_RAWS = "TOO_FEW_RAWS"
-MIXED_GROUP = "MIXED_GROUP"
-DUPLICATE = "DUPLICATE"
-NO_TIME = "NO_TIME"
-#: Of ABs that are in no AB of a second step.
-DEFECTIVE_INPUT = "DEFECTIVE_INPUT"
-TOO_FEW_INPUTS = "TOO_FEW_INPUTS"
-#: Of exposures of a target that only one OB observed: their cube is made without a deep AB.
-SINGLE_OB = "SINGLE_OB"
-#: Of ABs of a run whose header is not known any more.
-NO_FRAME = "NO_FRAME"
-NO_TASK = "NO_TASK"
-NO_GROUP = "NO_GROUP"
-
 #: Template -> exposure numbers that are there.
 _Templates = dict[Hashable, set[Hashable]]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A raw frame that is in no AB, with a code for counting and a reason for people.
-
-    Or an AB that a second step had to leave out; its name then stands for the path. Codes are those of
-    pre-selection, ``DUPLICATE``, ``NO_TIME``, ``NO_TASK`` (no task takes the class), ``NO_GROUP`` (a task
-    does, and has no group for this frame), ``DEFECTIVE_INPUT``, ``TOO_FEW_INPUTS``, ``SINGLE_OB``,
-    ``NO_FRAME``, and what a regrouping says.
-    """
-
-    path: str
-    night: str
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The raw frames of one AB, or the ABs whose products a second step combines.
-
-    Attributes
-    ----------
-    frames
-        In order of time, those of the primary class first; the first one names the AB and speaks for the
-        group. Of a second step the primary frames of its members.
-    traits
-        Those of the first frame.
-    mjd_mod
-        Time for matching: mean over the frames of MJD-OBS + EXPTIME/2, days, rounded to 1e-8 (about 1 ms).
-        Of a second step the mean over its members of theirs.
-    exclusion, exclusion_reason
-        Why it must not be processed, empty when it may.
-    members
-        Of a second step: the ABs it takes, in order of time. Empty for raw frames.
-    refused
-        ABs that belong to the group and cannot be processed.
-    considered
-        All ABs of the tasks it takes products of.
-    run
-        The observing run that stands in place of the night; empty for ABs made night by night.
-    remarks
-        What a regrouping decided about the members.
-    elsewhere
-        (frame, reason) of exposures with the same keys that a regrouping separated from these.
-    """
-
-    task: Task
-    frames: tuple[Frame, ...]
-    traits: Traits
-    mjd_mod: float
-    exclusion: str = ""
-    exclusion_reason: str = ""
-    members: tuple[Member, ...] = ()
-    refused: tuple[Member, ...] = ()
-    considered: tuple[Member, ...] = ()
-    run: str = ""
-    remarks: tuple[str, ...] = ()
-    elsewhere: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def first(self) -> Frame:
-        """The primary frame."""
-        return self.frames[0]
-
-    @property
-    def night(self) -> str:
-        """The night of the primary frame, or the run."""
-        return self.run or self.first.night
-
-
 class Grouping:
-    """Applies the grouping rules of an instrument.
+    """Applies the grouping rules of an instrument to its raw frames.
 
     Parameters
     ----------
@@ -112,14 +35,11 @@ class Grouping:
         The instrument's rules.
     reader : TraitsReader
         Gives frames their traits.
-    run : str
-        The observing run whose ABs are made across nights; empty for ABs made night by night.
     """
 
-    def __init__(self, rules: Rules, reader: TraitsReader, run: str = "") -> None:
+    def __init__(self, rules: Rules, reader: TraitsReader) -> None:
         self._rules = rules
         self._reader = reader
-        self._run = run
         self._deciding = {task.name: _deciding(rules, task) for task in rules.tasks}
         self._rejected: dict[Traits, Preselection | None] = {}
         self._known: dict[str, Traits] = {}
@@ -152,7 +72,7 @@ class Grouping:
 
     def groups(self, task: Task, frames: Iterable[Frame]) -> list[Group]:
         """Return the groups of a task, in order of time; `frames` as :meth:`usable` gives them."""
-        members = [frame for frame in frames if frame.raw_class in task.raw and self._wanted(task, frame)]
+        members = [frame for frame in frames if frame.raw_class in task.raw and self.wanted(task, frame)]
         templates = _templates(members) if task.complete_template else {}
         primary = {raw_class: next(iter(task.set_of(raw_class))) for raw_class in task.raw}
         by_key: dict[Hashable, list[Frame]] = {}
@@ -163,7 +83,7 @@ class Grouping:
                 values = (value_of(frame, self._rules.aliases, name) for name in task.group_by)
                 key = (frame.night, primary[frame.raw_class], *map(comparable, values))
             by_key.setdefault(key, []).append(frame)
-        parts = [part for group in by_key.values() for part in self._similar(task, group)]
+        parts = [part for group in by_key.values() for part in self.similar(task, group)]
         groups = [_ordered(task, part) for part in parts]
         for given, taken in zip(parts, groups, strict=True):
             if len(taken) < len(given):
@@ -173,88 +93,7 @@ class Grouping:
             key=lambda group: (group.first.mjd_obs, group.first.name),
         )
 
-    def of_abs(
-        self, task: Task, considered: tuple[Member, ...], regrouper: Regrouper
-    ) -> tuple[list[Group], list[LeftOut]]:
-        """Return the groups of a second step in order of time, and the ABs that had to be left out.
-
-        A group that was too small from the start, an OB of one exposure, is none and nothing is left out.
-
-        Parameters
-        ----------
-        considered : tuple of Member
-            The ABs of the tasks that make the inputs, in any order.
-        regrouper : Regrouper
-            Divides groups further, where the release wants it.
-        """
-        considered = tuple(sorted(considered, key=lambda member: (member.frame.mjd_obs, member.ab.name)))
-        by_key: dict[Hashable, list[Member]] = {}
-        for member in considered:
-            if member.inputs and self._wanted(task, member.frame):
-                values = (value_of(member.frame, self._rules.aliases, name) for name in task.group_by)
-                night = self._run or member.frame.night
-                by_key.setdefault((night, *map(comparable, values)), []).append(member)
-        groups: list[Group] = []
-        left_out: list[LeftOut] = []
-        for together in by_key.values():
-            frames = {member.frame.name: member for member in together}
-            for similar in self._similar(task, [member.frame for member in together]):
-                # An OB of one exposure is no group; of a run it is told that there is but one OB.
-                enough = self._run or len(similar) >= task.min_raw
-                parts = regrouper.parts(task.name, similar) if enough else []
-                for part in parts:
-                    members = [frames[frame.name] for frame in part.frames]
-                    left_out += self._not_combined(task, part, members)
-                    if self._may_combine(task, members):
-                        elsewhere = [
-                            (frame.name, other.reason)
-                            for other in parts
-                            if other is not part
-                            for frame in other.frames
-                        ]
-                        group = self._group_of_abs(task, members, considered)
-                        groups.append(replace(group, remarks=part.remarks, elsewhere=tuple(elsewhere)))
-        return sorted(groups, key=lambda group: (group.first.mjd_obs, group.first.name)), left_out
-
-    def _may_combine(self, task: Task, members: Sequence[Member]) -> bool:
-        usable = [member for member in members if not member.defect]
-        return len(usable) >= task.min_raw and (not self._run or len(_blocks(usable)) > 1)
-
-    def _group_of_abs(self, task: Task, members: Sequence[Member], considered: tuple[Member, ...]) -> Group:
-        usable = tuple(member for member in members if not member.defect)
-        refused = tuple(member for member in members if member.defect)
-        frames, traits = tuple(member.frame for member in usable), usable[0].traits
-        mjd_mod = math.fsum(member.ab.mjd_obs_mod for member in usable) / len(usable)
-        exclusion, reason = self._against(task, frames, traits, {})
-        return Group(
-            task, frames, traits, round(mjd_mod, 8), exclusion, reason, usable, refused, considered, self._run
-        )
-
-    def _not_combined(self, task: Task, part: Part, members: Sequence[Member]) -> list[LeftOut]:
-        """Return the ABs of a part that are in no AB of the second step, each with the reason."""
-        apart = [LeftOut(m.ab.name, self._run or m.ab.date, part.code, part.reason) for m in members]
-        if self._run and len(_blocks(members)) < 2:
-            if part.code:
-                return apart
-            target = ", ".join(
-                f"{name} {shown(comparable(value_of(members[0].frame, self._rules.aliases, name)))}"
-                for name in task.group_by
-            )
-            block = next(iter(_blocks(members)))
-            reason = f"OB {block} is the only one of {target}: its cube is final without a deep one"
-            return [LeftOut(member.ab.name, self._run, SINGLE_OB, reason) for member in members]
-        if len(members) < task.min_raw:
-            return apart
-        found = _left_out_of(task, members, self._run)
-        usable = [member for member in members if not member.defect]
-        if self._run and len(usable) >= task.min_raw and not self._may_combine(task, members):
-            reason = (
-                f"of its {len(_blocks(members))} OBs only OB {next(iter(_blocks(usable)))} can be combined"
-            )
-            found += [LeftOut(member.ab.name, self._run, TOO_FEW_INPUTS, reason) for member in usable]
-        return found
-
-    def _similar(self, task: Task, frames: list[Frame]) -> list[list[Frame]]:
+    def similar(self, task: Task, frames: list[Frame]) -> list[list[Frame]]:
         """Divide frames of one group by the values that may differ only so far; the order is kept."""
         parts = [frames]
         for name, tolerance in task.similar.items():
@@ -314,7 +153,8 @@ class Grouping:
                     )
                 self._spare[frame.name] = f"task {task.name}: {reason}"
 
-    def _wanted(self, task: Task, frame: Frame) -> bool:
+    def wanted(self, task: Task, frame: Frame) -> bool:
+        """Whether a task takes a frame of one of its classes."""
         return not task.where or first_failure(task.where, self._known[frame.name].value) is None
 
     def _group(self, task: Task, frames: tuple[Frame, ...], templates: _Templates) -> Group:
@@ -322,19 +162,21 @@ class Grouping:
         mjd_mod = frames[0].mjd_mid
         if len(frames) > 1:
             mjd_mod = math.fsum(frame.mjd_mid for frame in frames) / len(frames)
-        exclusion, reason = self._against(task, frames, traits, templates)
+        aborted = _aborted(frames[0], templates) if task.complete_template else ""
+        if aborted:
+            exclusion, reason = ABORTED_TEMPLATE, aborted
+        else:
+            exclusion, reason = self.objection(task, frames, traits)
         return Group(task, frames, traits, round(mjd_mod, 8), exclusion, reason)
 
-    def _against(
-        self, task: Task, frames: tuple[Frame, ...], traits: Traits, templates: _Templates
-    ) -> tuple[str, str]:
-        """Return code and sentence of what speaks against processing the group."""
-        if task.complete_template:
-            keywords = frames[0].keywords
-            start, planned = keywords.get("TPL.START"), keywords.get("TPL.NEXP")
-            there = len(templates.get(_template(frames[0]), ()))
-            if isinstance(planned, (int, float)) and start is not None and there < planned:
-                return ABORTED_TEMPLATE, f"{there} of {planned:g} frames of the template of {start} are there"
+    def objection(self, task: Task, frames: tuple[Frame, ...], traits: Traits) -> tuple[str, str]:
+        """Return code and sentence of what speaks against an AB of these frames; empty when nothing does.
+
+        Parameters
+        ----------
+        frames, traits
+            Of a group, the frames and the traits of the first.
+        """
         if len(frames) < task.min_raw:
             found = f"{len(frames)} raw frame" + "s" * (len(frames) > 1)
             return TOO_FEW_RAWS, f"{found}, {task.title.lower()} needs at least {task.min_raw}"
@@ -366,26 +208,6 @@ class Grouping:
         return first_failure(rule.when, traits.value) is None
 
 
-def _blocks(members: Iterable[Member]) -> list[str]:
-    """Return the OBs of exposures, each once, in order of time."""
-    return list(dict.fromkeys(member.ab.obs_id for member in members))
-
-
-def _left_out_of(task: Task, members: Sequence[Member], run: str) -> list[LeftOut]:
-    """Return the ABs of a group that are defective, or too few, each with the reason."""
-    usable = [member for member in members if not member.defect]
-    found = []
-    for member in members:
-        if member.defect:
-            reason = f"not in an AB of task {task.name}: it is itself {member.defect}"
-            found.append(LeftOut(member.ab.name, run or member.ab.date, DEFECTIVE_INPUT, reason))
-    if len(usable) < task.min_raw:
-        there = f"{len(usable)} of {len(members)} ABs can be processed"
-        reason = f"{there}, task {task.name} needs at least {task.min_raw}"
-        found += [LeftOut(m.ab.name, run or m.ab.date, TOO_FEW_INPUTS, reason) for m in usable]
-    return found
-
-
 def _ordered(task: Task, frames: list[Frame]) -> tuple[Frame, ...]:
     """Return the frames an AB takes, the primary class first; none when there is no frame of that class."""
     taken: list[Frame] = []
@@ -409,6 +231,15 @@ def _deciding(rules: Rules, task: Task) -> tuple[str, ...]:
         for name in choice.match_names
     ]
     return tuple(dict.fromkeys(own + users))
+
+
+def _aborted(first: Frame, templates: _Templates) -> str:
+    """Return how many frames of a template are missing; empty when none is."""
+    start, planned = first.keywords.get("TPL.START"), first.keywords.get("TPL.NEXP")
+    there = len(templates.get(_template(first), ()))
+    if isinstance(planned, (int, float)) and start is not None and there < planned:
+        return f"{there} of {planned:g} frames of the template of {start} are there"
+    return ""
 
 
 def _template(frame: Frame) -> Hashable:

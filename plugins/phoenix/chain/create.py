@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phoenix.association.cascade import downstream
-from phoenix.association.grouping import LeftOut
+from phoenix.association.groups import LeftOut
 from phoenix.chain.sources.batch import BatchFrames, nights_of
 from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
 from phoenix.chain.sources.switch import Sources

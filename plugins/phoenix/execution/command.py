@@ -20,8 +20,8 @@ USAGE_FILE = ".usage"
 
 # A constant: what varies arrives as arguments, never read by the shell. The kernel's accounting vanishes with
 # the container, so the last thing that runs in it writes it down; both cgroup versions are asked. They count
-# files read and written as memory: GNU time, where the image has it, tells the recipe's own. Both outputs of the
-# recipe go into one pipe: through two of them errors can overtake the information that explains them.
+# files read and written as memory: GNU time, where the image has it, tells the recipe's own.
+# Both outputs of the recipe go into one pipe: of two, errors can overtake the words that explain them.
 _MEASURED = f"""\
 usage={OUTPUT}/{USAGE_FILE}
 if [ -x /usr/bin/time ]; then set -- /usr/bin/time --quiet --format 'maxrss %M' --output $usage "$@"; fi

@@ -19,7 +19,7 @@ from typing import Any
 from phoenix.association.calselector import CalAssociation, NamedFile, read
 from phoenix.association.engine import AssociatedBlock, associate
 from phoenix.association.explain import explanation
-from phoenix.association.grouping import LeftOut
+from phoenix.association.groups import LeftOut
 from phoenix.chain.sources.batch import BatchFrames
 from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
 from phoenix.config.association import Association, Level, TimeRule

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from phoenix.association.grouping import LeftOut
+from phoenix.association.groups import LeftOut
 from phoenix.errors import PhoenixError
 from phoenix.model.ab import AssociationBlock
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phoenix.association.explain import explanation
-from phoenix.association.grouping import LeftOut
+from phoenix.association.groups import LeftOut
 from phoenix.chain.sources.batch import BatchFrames
 from phoenix.chain.sources.calibrations import CalibrationCheck
 from phoenix.chain.sources.protocol import Sourced, SourcedBlock, SourceName
