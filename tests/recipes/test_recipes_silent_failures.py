@@ -84,7 +84,8 @@ def test_what_a_recipe_says_and_its_errors_keep_their_order(runner: DockerRunner
     shell = "for i in $(seq 300); do echo said $i; echo failed $i >&2; done"
     measured = recipe_command("-c", INPUT, {}, program="/bin/sh")[:4]
     _, said = run(runner, work, "UVES", (*measured, "/bin/sh", "-c", shell))
-    assert said.splitlines() == [f"{word} {number}" for number in range(1, 301) for word in ("said", "failed")]
+    expected = [f"{word} {number}" for number in range(1, 301) for word in ("said", "failed")]
+    assert said.splitlines() == expected
 
 
 def test_files_a_short_recipe_writes_are_not_its_memory(runner: DockerRunner, work: WorkFolder) -> None:
