@@ -80,7 +80,7 @@ def test_a_failure_leads_with_the_recipes_own_words(
 
 
 def test_what_a_recipe_says_and_its_errors_keep_their_order(runner: DockerRunner, work: WorkFolder) -> None:
-    """esorex writes messages to one output and errors to another; an error is explained by what stands before."""
+    """esorex writes messages to one output and errors to another; what stands before an error explains it."""
     shell = "for i in $(seq 300); do echo said $i; echo failed $i >&2; done"
     measured = recipe_command("-c", INPUT, {}, program="/bin/sh")[:4]
     _, said = run(runner, work, "UVES", (*measured, "/bin/sh", "-c", shell))
