@@ -126,6 +126,9 @@ MISTAKES = [
     # releases
     (RELEASE, "mode: COMPLETE", "mode: COMPLET", "mode", "'COMPLETE'"),
     (RELEASE, "batch: month", "batch: week", "batch", "'night', 'month' or 'run'"),
+    (RELEASE, "batch: month", "batch: night", "schedule.cron", "0 18 * * *: once a day"),
+    (RELEASE, "0 6 3 * *", "0 6 * * *", "schedule.cron", "0 6 3 * *: once a month"),
+    (RELEASE, "0 6 3 * *", "0 6 31 * *", "schedule.cron", "a day that each month has"),
     (RELEASE, "start: 2026-12-01", "start: 2026-13-01", "schedule.start", "month value"),
     (RELEASE, "gate: automatic", "gate: open", "ingestion.gate", "pattern"),
     (RELEASE, "tries: 3", "tries: 0", "ingestion.tries", "greater than or equal to 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -22,10 +23,24 @@ class Mode(StrEnum):
     DEEP = "DEEP"
 
 
+#: minute hour day-of-month month day-of-week, as Airflow reads them.
+_CRON = {
+    BatchKind.NIGHT: re.compile(r"\d{1,2} \d{1,2} \* \* \*"),
+    BatchKind.MONTH: re.compile(r"\d{1,2} \d{1,2} ([1-9]|1\d|2[0-8]) \* \*"),
+}
+_CRON_EXAMPLE = {
+    BatchKind.NIGHT: "0 18 * * *: once a day",
+    BatchKind.MONTH: "0 6 3 * *: once a month, on a day that each month has",
+}
+
+
 class Schedule(Strict):
     """When batches are due; the key of a batch is the period before."""
 
-    cron: str = Field(description="UTC, e.g. 0 6 3 * *: after the calibrations' usual delay")
+    cron: str = Field(
+        description="UTC, once for each batch, after the calibrations' usual delay: 0 18 * * * for nights, "
+        "0 6 3 * * for months"
+    )
     start: date
     end: date | None = None
 
@@ -175,6 +190,9 @@ class Release(Strict):
             raise wrong("ab_source.made_of", self.ab_source.made_of, expected)
         if deep and self.schedule is not None:
             raise wrong("schedule", self.schedule.cron, "none: runs become complete when they do")
+        if self.schedule is not None and not _CRON[self.batch].fullmatch(self.schedule.cron):
+            # With another tick, nights or months would be left out without a word, or come twice.
+            raise wrong("schedule.cron", self.schedule.cron, _CRON_EXAMPLE[self.batch])
         if not self.active and self.schedule is not None and self.schedule.end is None:
             raise wrong("schedule.end", None, "a last day, for the stream has ended; or no schedule")
         return self
