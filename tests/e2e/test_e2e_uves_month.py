@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from astropy.io import fits
 from astropy.table import QTable
 from linetools.spectra.io import readspec
 
+from oracles import Stilts
 from phoenix.config.loader import Configuration
 from phoenix.deployment.components import airflow_api
 from phoenix.deployment.installation import Installation
@@ -157,32 +157,13 @@ def test_linetools_reads_what_astropy_reads(spectra: list[Path]) -> None:
         np.testing.assert_allclose(spectrum.flux.value[good], table["FLUX"][0].value[ours], rtol=1e-6)
 
 
-@pytest.fixture(scope="module")
-def stilts() -> Callable[[Path, str], list[dict[str, str]]]:
-    """STILTS from Debian in an image of its own: shares no code with us, astropy or CFITSIO."""
-    image = "phoenix-oracle-stilts"
-    folder = Path(__file__).resolve().parents[2] / "docker" / "oracles" / "stilts"
-    subprocess.run(["docker", "build", "--quiet", "--tag", image, str(folder)], check=True)
-
-    def run(path: Path, command: str) -> list[dict[str, str]]:
-        mount = f"type=bind,source={path.parent},target=/archive,readonly"
-        call = ["docker", "run", "--rm", "--network", "none", "--mount", mount, image]
-        table = [*call, "tpipe", f"in=/archive/{path.name}", f"cmd={command}", "ofmt=csv"]
-        result = subprocess.run(table, capture_output=True, text=True, check=True)
-        return list(csv.DictReader(result.stdout.splitlines()))
-
-    return run
-
-
-def test_stilts_reads_what_astropy_reads(
-    spectra: list[Path], stilts: Callable[[Path, str], list[dict[str, str]]]
-) -> None:
+def test_stilts_reads_what_astropy_reads(spectra: list[Path]) -> None:
+    stilts = Stilts()
     for path in spectra[:2]:
         table = QTable.read(path, hdu=1)
-        columns = {row["Name"]: row for row in stilts(path, "stats Name NGood Minimum Maximum")}
-        meanings = {row["Name"]: row["Utype"] for row in stilts(path, "meta Name Utype")}
+        columns = stilts.columns(path)
         assert list(columns) == table.colnames
-        assert meanings["FLUX"] == "spec:Data.FluxAxis.Value"
+        assert columns["FLUX"]["Utype"] == "spec:Data.FluxAxis.Value"
         for name, row in columns.items():
             values = np.asarray(table[name][0])
             assert int(row["NGood"]) == fits.getval(path, "NELEM", ext=1) == len(values)
