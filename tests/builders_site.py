@@ -89,7 +89,7 @@ class Site:
             .group_by(AbRow.name)
         )
         with self.database.transaction() as session:
-            return dict(session.execute(query).tuples().all())
+            return dict(session.execute(query).all())
 
     def summary(self) -> dict[str, Any]:
         """What the close-out kept about the batch."""
