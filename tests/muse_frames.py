@@ -19,15 +19,25 @@ MONTH, NIGHT, NEXT_NIGHT = "2021-03", "2021-03-04", "2021-03-05"
 Pattern = tuple[tuple[Visit, ...], ...]
 
 
-def one_ob(folder: Path, posangs_deg: Sequence[float], stars: int | None = None, seed: int = 1) -> FieldTruth:
+def one_ob(
+    folder: Path,
+    posangs_deg: Sequence[float],
+    stars: int | None = None,
+    seed: int = 1,
+    *,
+    sky: bool = False,
+) -> FieldTruth:
     """Simulate an OB with an exposure for each position angle, and nothing else; return its truth.
 
     Parameters
     ----------
     stars : int, optional
         How many the field has; default: as many as all fields have.
+    sky : bool
+        Whether an exposure of blank sky comes after the last one.
     """
-    return _simulated(folder, ((Visit(0, FIRST_RUN, tuple(posangs_deg)),),), stars, seed)
+    visit = Visit(0, FIRST_RUN, tuple(posangs_deg), sky_after=len(posangs_deg) if sky else 0)
+    return _simulated(folder, ((visit,),), stars, seed)
 
 
 def one_run(folder: Path) -> FieldTruth:

@@ -7,7 +7,9 @@ from collections import Counter
 from builders_instruments import GIRAFFE, KMOS, MEDUSA, MUSE, Night, hawki, xshooter
 from phoenix.association.cascade import levels, waits
 from phoenix.association.engine import Associations
+from phoenix.instruments.muse.smart_sky import sky_of
 from phoenix.model.ab import AssociationBlock, Completeness, raws_of
+from phoenix.model.frame import FrameKind
 
 SLIT, PINHOLE, PINHOLES = "ECHELLE,SLIT", "ECHELLE,PINHOLE", "ECHELLE,MULTI-PINHOLE"
 
@@ -172,13 +174,22 @@ def muse() -> Night:
     return night
 
 
+def with_sky_tables(night: Night) -> Night:
+    """Add the static tables without which a sky of its own cannot be reduced."""
+    night.static("EXTINCT_TABLE")
+    night.static("SKY_LINES")
+    night.static("STD_RESPONSE", INS__MODE="WFM-NOAO-N")
+    night.static("LSF_PROFILE", INS__MODE="WFM-NOAO-N")
+    return night
+
+
 def test_muse_modes_are_kept_apart_and_the_twilight_is_optional() -> None:
-    night = muse()
+    night = with_sky_tables(muse())
     night.template(("SCIENCE", "OBJECT", "IFU"), ("SCIENCE", "SKY", "IFU"), keywords=MUSE)
     night.template(("SCIENCE", "OBJECT", "IFU"), keywords={**MUSE, "INS.MODE": "WFM-AO-N"})
     result = night.associated()
     assert counted(result) == {
-        "bias": 1, "flat": 2, "wavelength": 2, "twilight": 1, "science": 3, "exposure": 2,
+        "bias": 1, "flat": 2, "wavelength": 2, "twilight": 1, "science": 3, "sky": 1, "exposure": 2,
     }  # fmt: skip
     assert [block.ab.inputs[0].tag for block in result.blocks if block.ab.task == "exposure"] == [
         "PIXTABLE_OBJECT",
@@ -192,6 +203,40 @@ def test_muse_modes_are_kept_apart_and_the_twilight_is_optional() -> None:
     assert tags(adaptive) == common
     assert adaptive.mcalibs[2].source == ab(result, "flat", 1).name, "the flat of its own mode"
     assert wide.drs_type == "INT"
+
+
+def test_muse_exposures_take_the_sky_the_smart_association_names() -> None:
+    night = with_sky_tables(muse())
+    target, sky = ("SCIENCE", "OBJECT", "IFU"), ("SCIENCE", "SKY", "IFU")
+    linked = {**MUSE, "OBS.CONTAINER.ID": 7, "OBS.CONTAINER.TYPE": "C"}
+    night.template(target, sky, target, keywords=MUSE, exptime_s=900.0)
+    night.template(sky, keywords=linked, exptime_s=900.0)
+    night.template(target, keywords=linked, exptime_s=900.0)
+    night.template(target, keywords=MUSE, exptime_s=900.0)
+    night.template(sky, target, target, keywords=MUSE, exptime_s=3000.0)
+    result = night.associated()
+    assert whole(result)
+    raws = [frame for frame in night.frames if frame.kind is FrameKind.RAW]
+    by_name = {block.ab.name: block for block in result.blocks}
+    served = []
+    for block in result.blocks:
+        if block.ab.task == "exposure":
+            makers = {m.source for m in block.ab.mcalibs if m.tag in ("SKY_CONTINUUM", "SKY_LINES")}
+            told = sky_of(block.group.first, raws, 1.0)
+            assert [by_name[maker].group.first for maker in makers] == ([told] if told else [])
+            served.append(told is not None)
+    assert served == [True, True, True, False, True, False], "the last is too far from its sky"
+
+
+def test_muse_exposures_do_without_a_sky_that_cannot_be_reduced() -> None:
+    night = muse()
+    night.template(("SCIENCE", "OBJECT", "IFU"), ("SCIENCE", "SKY", "IFU"), keywords=MUSE)
+    result = night.associated()
+    sky = ab(result, "sky")
+    assert {missing.tag for missing in sky.missing} == {
+        "EXTINCT_TABLE", "STD_RESPONSE", "SKY_LINES", "LSF_PROFILE",
+    }  # fmt: skip
+    assert tags(ab(result, "exposure")) == []
 
 
 def test_muse_exposures_of_an_ob_are_aligned_and_combined() -> None:

@@ -22,7 +22,15 @@ from phoenix.chain.scan import scan_into_catalogue
 from phoenix.config.loader import Configuration
 from phoenix.model.batch import BatchKey, BatchKind
 from phoenix.model.outcome import Attempt, Outcome
+from phoenix.simulation.atmosphere import transmission
 from phoenix.simulation.muse.field import Field
+from phoenix.simulation.muse.settings import (
+    CENTRE_A,
+    SKY_LINE_SIGMA_A,
+    SKY_LINES_A,
+    SKY_PER_S_A,
+    response_mag,
+)
 from phoenix.simulation.muse.truth import FieldTruth
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
@@ -73,10 +81,14 @@ def observed(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     databases: dict[str, Database] = {}
 
     def observe(
-        posangs_deg: tuple[float, ...], stars: int | None = None, folder: Path = PROJECT_CONFIGURATION
+        posangs_deg: tuple[float, ...],
+        stars: int | None = None,
+        folder: Path = PROJECT_CONFIGURATION,
+        *,
+        sky: bool = False,
     ) -> ObservationBlock:
         root = tmp_path_factory.mktemp("ob")
-        truth = one_ob(root, posangs_deg, stars)
+        truth = one_ob(root, posangs_deg, stars, sky=sky)
         name = f"test_{uuid.uuid4().hex[:12]}"
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_phoenix"))
@@ -181,6 +193,54 @@ def test_a_slightly_wrong_offset_is_no_success(combination: Combination) -> None
     assert combination.misaligned.exit_code == 0
     assert combination.misaligned.outcome is Outcome.FAILED
     assert "QC.EXPCOMB.FWHM.MEDIAN" in combination.misaligned.findings[0]
+
+
+@dataclass
+class Subtracted:
+    """An exposure whose sky is that of an exposure of its own."""
+
+    ob: ObservationBlock
+    sky: Attempt
+    exposure: Attempt
+
+
+@pytest.fixture(scope="module")
+def subtracted(observed: Observe) -> Subtracted:
+    ob = observed((0.0,), sky=True)
+    (sky,) = ob.run("sky_stored")
+    (exposure,) = ob.run("exposure_stored")
+    return Subtracted(ob, sky, exposure)
+
+
+def test_a_sky_of_its_own_tells_continuum_and_lines_as_they_are(subtracted: Subtracted) -> None:
+    assert (subtracted.sky.outcome, subtracted.sky.findings) == (Outcome.OK, ())
+    airmass = subtracted.ob.truth.exposures[1].airmass
+    # Of a spaxel, as it was put in: counts become fluxes above the atmosphere.
+    per_count = 1e20 * 10 ** (-0.4 * response_mag(CENTRE_A)) / transmission(np.array(CENTRE_A / 10), airmass)
+    (path,) = subtracted.ob.products("sky_stored", "SKY_CONTINUUM.fits")
+    continuum = fits.getdata(path, "CONTINUUM")
+    away = np.abs(np.subtract.outer([line_a for line_a, _ in SKY_LINES_A], continuum["lambda"])).min(axis=0)
+    assert np.median(continuum["flux"][away > 6]) == pytest.approx(SKY_PER_S_A * per_count, rel=0.01)
+    (path,) = subtracted.ob.products("sky_stored", "SKY_LINES.fits")
+    lines = np.sort(fits.getdata(path, "LINES"), order="lambda")
+    np.testing.assert_allclose(lines["lambda"], [line_a for line_a, _ in SKY_LINES_A], atol=0.05)
+    peaks = np.array([peak for _, peak in SKY_LINES_A])
+    expected = peaks * SKY_LINE_SIGMA_A * np.sqrt(2 * np.pi) * per_count
+    np.testing.assert_allclose(lines["flux"], expected, rtol=0.03)
+
+
+def test_an_exposure_less_its_sky_is_the_truth(subtracted: Subtracted) -> None:
+    assert (subtracted.exposure.outcome, subtracted.exposure.findings) == (Outcome.OK, ())
+    (cube,) = subtracted.ob.products("exposure_stored", "DATACUBE_FINAL.fits")
+    header = fits.getheader(cube)
+    given = {header[key] for key in header if key.startswith("ESO PRO REC1 CAL") and key.endswith("CATG")}
+    assert {"SKY_CONTINUUM", "SKY_LINES", "LSF_PROFILE"} <= given
+    first = subtracted.ob.truth.exposures[0]
+    found = held_against(cube, subtracted.ob.field, first.pointing_error_arcsec)
+    assert np.abs(found.places_arcsec).max() < 0.05
+    np.testing.assert_allclose(found.flux_ratios, 1.0, atol=0.02)
+    assert abs(found.line_error_kms) < 6.0
+    assert found.line_flux_ratio == pytest.approx(1.0, abs=0.05)
 
 
 def test_few_stars_suffice(observed: Observe) -> None:

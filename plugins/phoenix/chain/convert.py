@@ -131,7 +131,7 @@ def convert_idps(
 def _science_abs(
     database: Database, configuration: Configuration, release: Release, key: str, night: str | None
 ) -> list[AbRow]:
-    tasks = [task.name for task in configuration.rules(release.instrument).tasks if task.science]
+    tasks = configuration.rules(release.instrument).delivering
     with database.transaction() as session:
         batch = BatchRepository(session).find(release.release, key)
         query = select(AbRow).where(

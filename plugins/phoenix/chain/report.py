@@ -222,9 +222,9 @@ def _unconverted(
     stream = configuration.release(release)
     if stream.conversion is None:
         return ()
-    science = {task.name for task in configuration.rules(stream.instrument).tasks if task.science}
+    delivering = configuration.rules(stream.instrument).delivering
     made = [
-        row for row in rows if row.task in science and row.outcome in _WITH_PRODUCTS and not row.exclusion
+        row for row in rows if row.task in delivering and row.outcome in _WITH_PRODUCTS and not row.exclusion
     ]
     converted = set(session.scalars(select(IdpRow.ab_id).where(IdpRow.ab_id.in_([row.id for row in made]))))
     missing = [row for row in made if row.id not in converted]

@@ -137,6 +137,10 @@ class Task(Strict):
         Annotated[Expected, BeforeValidator(_expected, json_schema_input_type=Expected | str)], ...
     ]
     science: bool = False
+    delivers: bool = Field(
+        default=True,
+        description="false: what a science task makes only serves other ABs, no IDP is made of it",
+    )
 
     @model_validator(mode="after")
     def _takes_frames_or_products(self) -> Task:
@@ -146,6 +150,8 @@ class Task(Strict):
             raise wrong("inputs", "required: false for all", "an input that is required")
         if self.inputs and not self.event:
             raise wrong("event", self.event, "a tag that tells its ABs from those of its inputs")
+        if not (self.science or self.delivers):
+            raise wrong("delivers", False, "it on a science task: of calibrations no IDP is made anyhow")
         if self.inputs and self.complete_template:
             raise wrong("complete_template", True, "it on the task of the raw frames, not on a second step")
         return self
@@ -355,6 +361,11 @@ class Rules(Strict):
             and (task.pattern is Pattern.DEEP if release.mode is Mode.DEEP else True)
             and (task.pattern is None or task.pattern in release.pattern)
         )
+
+    @property
+    def delivering(self) -> frozenset[str]:
+        """Names of the science tasks whose products become IDPs."""
+        return frozenset(task.name for task in self.tasks if task.science and task.delivers)
 
     def task(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MANIFEST, TRUTH = "simulation.json", "truth.json"
 #: Raised when the simulated frames themselves change, so that an old folder is not taken for a new one.
-FORMAT = 1
+FORMAT = 2
 
 _Exposure = TypeVar("_Exposure")
 

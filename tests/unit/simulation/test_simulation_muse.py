@@ -19,7 +19,14 @@ from phoenix.simulation import simulator
 from phoenix.simulation.muse.field import FIELD_RADIUS_ARCSEC, SEPARATION_ARCSEC, field_at
 from phoenix.simulation.muse.month import POINTING_ERROR_ARCSEC, Aim, nights_of
 from phoenix.simulation.muse.pixtable import BAD_PIXEL, on_sky
-from phoenix.simulation.muse.settings import READ_NOISE, SIZES
+from phoenix.simulation.muse.settings import (
+    READ_NOISE,
+    SIZES,
+    SKY_LINE_SIGMA_A,
+    SKY_LINES_A,
+    SKY_PER_S_A,
+    STEP_A,
+)
 from phoenix.simulation.muse.truth import FieldTruth, load_truth
 from phoenix.simulation.plan import SimulationPlan
 
@@ -120,8 +127,34 @@ def test_two_nights_hold_the_cases_of_combined_and_deep_cubes() -> None:
     (deep,) = [name for name, count in obs.items() if count == 2]
     assert {t.block.programme for t in templates if t.setup.field.name == deep} == {"099.A-0023(B)"}
     assert {t.block.programme for t in templates} == {"099.A-0023(B)", "099.B-0417(A)"}
-    assert sorted(len(template.starts) for template in templates) == [1, 2, 3, 4]
+    assert sorted(len(template.starts) for template in templates) == [1, 3, 3, 4]
     assert len({template.block.ob_id for template in templates}) == 4
+
+
+def test_a_sky_lies_between_the_exposures_of_an_ob() -> None:
+    sequences = [
+        "".join("S" if aim.sky else "O" for aim in template.setup.aims)
+        for night in nights_of(TWO_NIGHTS)
+        for template in night.templates
+    ]
+    assert sequences == ["OOOO", "OSO", "OOO", "O"]
+
+
+def test_a_sky_shows_the_sky_and_nothing_else(tmp_path: Path) -> None:
+    truth = one_ob(tmp_path, (0.0,), sky=True)
+    blank = truth.exposures[1]
+    assert (blank.sky, blank.file) == (True, f"SIMULATED_PIXTABLE_SKY_{blank.arcfile}")
+    path = tmp_path / "raw" / NIGHT / blank.file
+    found = classify(read_header(path), Configuration().rules("MUSE"))
+    assert found is not None
+    assert (found.name, found.kind) == ("PIXTABLE_SKY", FrameKind.RAW)
+    with fits.open(path) as hdus:
+        assert hdus[0].header["OBJECT"] == "SKY"
+        away = np.abs(np.subtract.outer([line for line, _ in SKY_LINES_A], hdus["lambda"].data.ravel()))
+        good = (hdus["dq"].data.ravel() == 0) & (away.min(axis=0) > 6 * SKY_LINE_SIGMA_A)
+        expected = SKY_PER_S_A * STEP_A * blank.exptime_s
+        assert hdus["data"].data.ravel()[good].mean() == pytest.approx(expected, rel=1e-3)
+        assert np.ptp(hdus["stat"].data.ravel()[good]) < 0.01 * expected, "no source anywhere"
 
 
 def test_sources_of_a_field_are_apart_and_inside() -> None:

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from phoenix.model.frame import Frame
 
-SKY = "SKY"
+#: Classes of blank skies: raw frames, and pixel tables that are stored.
+SKIES = frozenset({"SKY", "PIXTABLE_SKY"})
 #: Container of OBs that are observed directly one after the other, so that one may be the sky of the other.
 CONCATENATION = "C"
 
 
 def is_sky(frame: Frame) -> bool:
     """Whether a frame is an exposure of blank sky, by its class."""
-    return frame.raw_class == SKY
+    return frame.raw_class in SKIES
 
 
 def sequence(frames: Iterable[Frame]) -> list[str]:

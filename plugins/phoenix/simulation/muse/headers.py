@@ -29,7 +29,6 @@ from phoenix.simulation.schedule import Exposure
 from phoenix.simulation.stamps import arcfile
 
 TEMPLATE_ID = "MUSE_wfm_obs_genericoffset"
-PIXEL_TABLE = "PIXTABLE_OBJECT"
 STANDS_FOR = "PHX SIMULATED AS"
 
 
@@ -55,6 +54,11 @@ def told_pointing(exposure: Exposure[MuseSetup]) -> tuple[float, float]:
     return round(ra_deg, 8) % 360.0, round(field.dec_deg + north / 3600.0, 8)
 
 
+def category(exposure: Exposure[MuseSetup]) -> str:
+    """PRO.CATG of an exposure's pixel table."""
+    return "PIXTABLE_SKY" if aim_of(exposure).sky else "PIXTABLE_OBJECT"
+
+
 def pixel_table_cards(exposure: Exposure[MuseSetup]) -> list[Card]:
     """Return the primary header of an exposure's pixel table but for its limits.
 
@@ -64,14 +68,15 @@ def pixel_table_cards(exposure: Exposure[MuseSetup]) -> list[Card]:
     field = template.setup.field
     block = replace(template.block, target=_Told(field.name, *told_pointing(exposure)))
     name = arcfile(INSTRUMENT, exposure.start)
+    shown = "SKY" if aim_of(exposure).sky else field.name
     original = f"MUSE_WFM_OBS{exposure.start:%j}_{exposure.start:%H%M%S}.fits"
     return [
-        *identity_cards(INSTRUMENT, TELESCOPE, block, field.name, exposure.start, template.exptime_s),
+        *identity_cards(INSTRUMENT, TELESCOPE, block, shown, exposure.start, template.exptime_s),
         *block_cards(block, field.name, template.number),
         *template_cards(TEMPLATE_ID, "Generic offsets", template.start, template.planned, exposure.number),
         *telescope_cards(UNIT_TELESCOPE, block, exposure.start, template.exptime_s, PRESSURE_HPA),
         *instrument_cards(aim_of(exposure).posang_deg),
-        ("ESO PRO CATG", PIXEL_TABLE, "Category"),
+        ("ESO PRO CATG", category(exposure), "Category"),
         ("ESO PRO TYPE", "REDUCED", "Product type"),
         ("ESO PRO TECH", "IFU", "Observation technique"),
         ("ESO PRO SCIENCE", True, "Scientific product if T"),

@@ -1,7 +1,8 @@
 """What MUSE does in the simulated nights: two nights make a pattern that comes again with other fields.
 
-First night: an OB of four exposures, each turned by another 90 degrees, and an OB of two. Second night: a
-second OB of the first field, for a deep cube of both, and an OB of a single exposure.
+First night: an OB of four exposures, each turned by another 90 degrees, and an OB of two with an exposure of
+blank sky between them. Second night: a second OB of the first field, for a deep cube of both, and an OB of a
+single exposure.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ EXPTIME_S = 600.0
 READOUT, ACQUISITION = timedelta(seconds=65), timedelta(minutes=9)
 #: Largest offset meant (dither) and not meant (pointing error) along each axis.
 DITHER_ARCSEC, POINTING_ERROR_ARCSEC = 1.0, 2.5
+#: Where the blank sky is: east and north of the field's centre, far from all its sources.
+SKY_OFFSET_ARCSEC = (0.0, 120.0)
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,14 @@ class Aim:
         True pointing relative to the field's centre: east, north.
     error_arcsec
         What the header tells minus the true pointing: east, north.
+    sky
+        Whether it is an exposure of blank sky beside the field.
     """
 
     posang_deg: float
     dither_arcsec: tuple[float, float]
     error_arcsec: tuple[float, float]
+    sky: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,29 @@ class MuseSetup:
 
 @dataclass(frozen=True)
 class Visit:
-    """An OB: which of the pattern's fields, whose run, the position angles of its exposures."""
+    """An OB: which of the pattern's fields, whose run, the position angles of its exposures.
+
+    Attributes
+    ----------
+    sky_after
+        After how many exposures one of blank sky is taken; 0: none.
+    """
 
     field: int
     run: str
     posangs_deg: tuple[float, ...]
+    sky_after: int = 0
+
+    def sequence(self) -> list[tuple[float, bool]]:
+        """Return the position angle of each exposure and whether it is a sky; skies turn no further."""
+        taken = [(posang, False) for posang in self.posangs_deg]
+        if self.sky_after:
+            taken.insert(self.sky_after, (self.posangs_deg[self.sky_after - 1], True))
+        return taken
 
 
 PATTERN = (
-    (Visit(0, FIRST_RUN, (0.0, 90.0, 180.0, 270.0)), Visit(1, SECOND_RUN, (0.0, 90.0))),
+    (Visit(0, FIRST_RUN, (0.0, 90.0, 180.0, 270.0)), Visit(1, SECOND_RUN, (0.0, 90.0), sky_after=1)),
     (Visit(0, FIRST_RUN, (0.0, 90.0, 180.0)), Visit(2, FIRST_RUN, (0.0,))),
 )
 
@@ -90,17 +110,19 @@ def _night(
         block = ObservationBlock(first_id + number, f"{field.name}_{number}", visit.run, clock, 2, field)
         clock += ACQUISITION + timedelta(milliseconds=draw.randrange(500, 4000))
         start, starts = clock, []
-        for _ in visit.posangs_deg:
+        for _ in visit.sequence():
             clock += timedelta(milliseconds=draw.randrange(500, 4000))
             starts.append(clock)
             clock += timedelta(seconds=EXPTIME_S) + READOUT
-        aims = tuple(
-            Aim(posang, _offset(draw, DITHER_ARCSEC), _offset(draw, POINTING_ERROR_ARCSEC))
-            for posang in visit.posangs_deg
-        )
+        aims = tuple(_aim(draw, posang, sky) for posang, sky in visit.sequence())
         setup = MuseSetup(field, aims)
         templates.append(Template(setup, block, 2, start, EXPTIME_S, len(starts), tuple(starts)))
     return Night(evening, tuple(templates))
+
+
+def _aim(draw: random.Random, posang_deg: float, sky: bool) -> Aim:
+    meant = SKY_OFFSET_ARCSEC if sky else _offset(draw, DITHER_ARCSEC)
+    return Aim(posang_deg, meant, _offset(draw, POINTING_ERROR_ARCSEC), sky)
 
 
 def _offset(draw: random.Random, largest_arcsec: float) -> tuple[float, float]:

@@ -26,8 +26,10 @@ from phoenix.simulation.muse.settings import (
     SKY_LINE_SIGMA_A,
     SKY_LINES_A,
     SKY_PER_S_A,
+    SLICES,
     SPAXEL_ARCSEC,
     STEP_A,
+    UNITS,
     FrameSize,
     response_mag,
 )
@@ -38,7 +40,6 @@ from phoenix.simulation.stars import LIGHT_KMS
 
 Floats = NDArray[np.float64]
 
-UNITS, SLICES = 24, 48
 _FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 BAD_FRACTION, BAD_PIXEL = 0.001, 1 << 14
 _COLUMN_UNITS = {

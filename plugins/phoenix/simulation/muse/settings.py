@@ -13,6 +13,7 @@ INSTRUMENT, TELESCOPE, UNIT_TELESCOPE = "MUSE", "ESO-VLT-U4", 4
 MODE = "WFM-NOAO-N"
 READOUT = "SCI1.0"
 
+UNITS, SLICES = 24, 48
 SPAXEL_ARCSEC = 0.2
 STEP_A = 1.25
 #: Scipost corrects atmospheric dispersion relative to this wavelength. The range around it is narrow, so that

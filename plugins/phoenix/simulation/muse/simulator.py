@@ -7,7 +7,7 @@ from pathlib import Path
 
 from phoenix.simulation.fitsfile import write_fits
 from phoenix.simulation.folder import SimulationFolder
-from phoenix.simulation.muse.headers import PIXEL_TABLE, aim_of
+from phoenix.simulation.muse.headers import aim_of, category
 from phoenix.simulation.muse.month import MuseSetup, nights_of
 from phoenix.simulation.muse.pixtable import airmass, correction_kms, pixel_table
 from phoenix.simulation.muse.settings import INSTRUMENT, SIZES
@@ -52,7 +52,7 @@ def _write_table(plan: SimulationPlan, exposure: Exposure[MuseSetup], path: Path
 
 def file_name(exposure: Exposure[MuseSetup]) -> str:
     """Name of a pixel table; one of a raw frame would be its ARCFILE."""
-    return f"SIMULATED_{PIXEL_TABLE}_{arcfile(INSTRUMENT, exposure.start)}"
+    return f"SIMULATED_{category(exposure)}_{arcfile(INSTRUMENT, exposure.start)}"
 
 
 def _truth(night: str, exposure: Exposure[MuseSetup]) -> ExposureTruth:
@@ -66,6 +66,7 @@ def _truth(night: str, exposure: Exposure[MuseSetup]) -> ExposureTruth:
         field=exposure.template.setup.field.name,
         exptime_s=exposure.template.exptime_s,
         airmass=round(airmass(exposure), 4),
+        sky=aim.sky,
         posang_deg=aim.posang_deg,
         dither_arcsec=aim.dither_arcsec,
         pointing_error_arcsec=aim.error_arcsec,

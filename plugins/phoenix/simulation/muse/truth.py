@@ -12,9 +12,9 @@ from phoenix.simulation.muse.field import Field, FieldStar, Galaxy
 
 NOTE = (
     "Simulated pixel tables; they stand for the output of muse_scibasic. Offsets in arcsec east and north of "
-    "the field's centre; pointing_error_arcsec: what the header tells minus where the exposure points. "
-    "Flux in erg/s/cm2/A above the atmosphere, of lines in erg/s/cm2. Wavelengths in air, seen from the "
-    "barycentre."
+    "the field's centre, also those of blank sky; pointing_error_arcsec: what the header tells minus where "
+    "the exposure points. Flux in erg/s/cm2/A above the atmosphere, of lines in erg/s/cm2. Wavelengths in "
+    "air, seen from the barycentre."
 )
 
 
@@ -30,6 +30,7 @@ class ExposureTruth:
     field: str
     exptime_s: float
     airmass: float
+    sky: bool
     posang_deg: float
     dither_arcsec: tuple[float, float]
     pointing_error_arcsec: tuple[float, float]

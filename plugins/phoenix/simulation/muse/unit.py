@@ -16,7 +16,7 @@ from phoenix.simulation.cards import SIMULATED
 from phoenix.simulation.detector import frame_generator
 from phoenix.simulation.fitsfile import Card, header, image_hdu, write_fits
 from phoenix.simulation.muse.headers import instrument_cards, table_cards
-from phoenix.simulation.muse.settings import INSTRUMENT, SKY_LINE_SIGMA_A, STEP_A, TELESCOPE
+from phoenix.simulation.muse.settings import INSTRUMENT, SKY_LINE_SIGMA_A, SLICES, STEP_A, TELESCOPE
 from phoenix.simulation.muse.statics import VALID_FROM, VALID_FROM_MJD
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 UNIT = 10
 COLUMNS, ROWS, EDGE = 4096, 512, 32  # prescan and overscan of each quadrant have 32 pixels
 FIRST_A = 6800.0
-SLICES, PITCH, WIDTH = 48, 83.25, 76.0
+PITCH, WIDTH = 83.25, 76.0
 BIAS_ADU, RON_E, E_PER_ADU = 1000.0, 2.8, 1.15
 FLAT_E, SKY_E, LINE_E, SOURCE_E = 15000.0, 100.0, 3000.0, 3000.0
 #: Air wavelengths of the synthetic sky lines of the exposure, A.
