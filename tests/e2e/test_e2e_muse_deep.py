@@ -146,7 +146,7 @@ def test_the_deep_batch_is_done(site: Site, processed: Processed) -> None:
     report = site.phoenix("batch", "status", "MUSE_DEEP", RUN)
     assert report["state"] == "DONE"
     assert report["outcomes"] == {"deep_alignment": {"ok": 1}, "deep_combine": {"ok": 1}}
-    assert (report["idps_ingested"], report["held"], report["problems"]) == (1, [], [])
+    assert (report["idps_ingested"], report["not_ingested"], report["problems"]) == (1, [], [])
     (alone,) = site.phoenix("ab", "left-out", "MUSE_DEEP", RUN)
     assert alone["code"] == "SINGLE_OB"
     assert "its cube is final without a deep one" in alone["reason"]

@@ -100,10 +100,14 @@ def _close(
 
 
 def _state_of(report: BatchReport) -> BatchState:
-    """DONE: nothing is missing. FAILED: something went wrong and no science AB gave an IDP. Else PARTIAL."""
+    """DONE: nothing is missing. FAILED: something went wrong and no science AB gave an IDP. Else PARTIAL.
+
+    What the gate holds is missing until a person opens it, and nothing went wrong.
+    """
     undone = any(TO_DO in outcomes for outcomes in report.outcomes.values())
-    wrong = bool(report.troubled or report.problems or report.held)
-    if not (undone or wrong):
+    wrong = bool(report.troubled or report.problems or report.not_ingested)
+    if not (undone or wrong or report.held):
         return BatchState.DONE
     wanted = sum(night.science_abs for night in report.nights)
-    return BatchState.FAILED if wrong and wanted and not report.idps_ingested else BatchState.PARTIAL
+    nothing = wanted and not (report.idps_ingested or report.held)
+    return BatchState.FAILED if wrong and nothing else BatchState.PARTIAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,8 +52,7 @@ def batch_report(database: Database, configuration: Configuration, release: str,
         rows = session.scalars(
             select(AbRow).where(AbRow.batch_id == batch.id).order_by(AbRow.mjd_obs_mod, AbRow.name)
         ).all()
-        ingested, held = _idps(session, batch)
-        held += _unconverted(session, configuration, release, rows)
+        idps = _idps(session, batch)
         return BatchReport(
             site=configuration.site.site,
             release=release,
@@ -60,14 +60,15 @@ def batch_report(database: Database, configuration: Configuration, release: str,
             state=BatchState(batch.state),
             opened_at=batch.opened_at,
             closed_at=batch.closed_at,
-            nights=_nights(session, configuration, release, key, rows, ingested),
+            nights=_nights(session, configuration, release, key, rows, idps.ingested),
             outcomes=_by_task(rows),
             problems=(*batch.problems, *_bad_frames(session, configuration, release, key)),
             troubled=tuple(_line(configuration, row, key) for row in rows if _is_troubled(row)),
             excluded=tuple(_line(configuration, row, key) for row in rows if row.exclusion),
             reds=_reds(session, batch),
-            idps_ingested=sum(ingested.values()),
-            held=held,
+            idps_ingested=sum(idps.ingested.values()),
+            held=tuple(idps.held),
+            not_ingested=(*idps.not_ingested, *_unconverted(session, configuration, release, rows)),
             recipe_s=_recipe_seconds(session, batch),
             slots=configuration.host.slots,
             links=_links(configuration, release, key),
@@ -181,8 +182,16 @@ def _reds(session: Session, batch: BatchRow) -> tuple[RedLine, ...]:
     )
 
 
-def _idps(session: Session, batch: BatchRow) -> tuple[Counter[str], tuple[str, ...]]:
-    """Count ingested science IDPs by night, and name those held back with the reason."""
+@dataclass(frozen=True, slots=True)
+class _Idps:
+    """Science IDPs of a batch: how many are in the archive, by night; the others by name, with the reason."""
+
+    ingested: Counter[str] = field(default_factory=Counter)
+    held: list[str] = field(default_factory=list)
+    not_ingested: list[str] = field(default_factory=list)
+
+
+def _idps(session: Session, batch: BatchRow) -> _Idps:
     latest = (
         select(IngestionRow.idp_id, func.max(IngestionRow.version).label("version"))
         .group_by(IngestionRow.idp_id)
@@ -201,18 +210,19 @@ def _idps(session: Session, batch: BatchRow) -> tuple[Counter[str], tuple[str, .
         .where(AbRow.batch_id == batch.id, IdpRow.parent_id.is_(None))
         .order_by(IdpRow.origfile)
     )
-    ingested: Counter[str] = Counter()
-    held: list[str] = []
+    found = _Idps()
     for night, idp, ingestion in rows:
         if ingestion is not None and ingestion.state == IngestState.ARCHIVED:
-            ingested[night] += 1
+            found.ingested[night] += 1
         elif idp.findings:
-            held.append(f"{idp.origfile}: {idp.findings[0]}")
-        elif ingestion is not None:
-            held.append(f"{idp.origfile}: {ingestion.state} {ingestion.error}".rstrip())
+            found.not_ingested.append(f"{idp.origfile}: {idp.findings[0]}")
+        elif ingestion is None:
+            found.not_ingested.append(f"{idp.origfile}: not in the ingestion queue yet")
+        elif ingestion.state == IngestState.HELD:
+            found.held.append(f"{idp.origfile}: {ingestion.error}")
         else:
-            held.append(f"{idp.origfile}: not in the ingestion queue yet")
-    return ingested, tuple(held)
+            found.not_ingested.append(f"{idp.origfile}: {ingestion.state} {ingestion.error}".rstrip())
+    return found
 
 
 def _unconverted(

@@ -94,7 +94,9 @@ class BatchReport:
     excluded
         ABs pre-selection took out, with code and reason.
     held
-        IDPs that are not ingested, with the reason.
+        IDPs the gate of the archive keeps until a person opens it, with the reason.
+    not_ingested
+        IDPs that are not in the archive for any other reason, told with it.
     recipe_s
         Wall time of all recipes added up, seconds.
     slots
@@ -115,6 +117,7 @@ class BatchReport:
     reds: tuple[RedLine, ...]
     idps_ingested: int
     held: tuple[str, ...]
+    not_ingested: tuple[str, ...]
     recipe_s: float
     slots: int
     links: Mapping[str, str]
@@ -123,6 +126,11 @@ class BatchReport:
     def title(self) -> str:
         """One line: release, key, state."""
         return f"PHOENIX {self.release} {self.key}: {self.state}"
+
+    @property
+    def held_title(self) -> str:
+        """Say what to do about what is held."""
+        return f"IDPs that wait for a person (phoenix archive release {self.release} '{self.key}')"
 
     @property
     def needs_alert(self) -> bool:
@@ -191,7 +199,8 @@ class BatchReport:
             ("problems", [[problem] for problem in self.problems]),
             ("ABs without product", [_told(line) for line in self.troubled]),
             ("ABs excluded", [_told(line) for line in self.excluded]),
-            ("IDPs not ingested", [[line] for line in self.held]),
+            ("IDPs not ingested", [[line] for line in self.not_ingested]),
+            (self.held_title, [[line] for line in self.held]),
             ("red scores", reds),
         ]
 

@@ -38,7 +38,7 @@ def build(report: BatchReport) -> Digest:
     identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
     subject = (
         f"{report.title}, {len(report.troubled)} ABs without product, "
-        f"{len(report.held)} IDPs not ingested, {len(report.reds)} reds"
+        f"{len(report.not_ingested)} IDPs not ingested, {len(report.held)} held, {len(report.reds)} reds"
     )
     return Digest(
         identity,

@@ -14,8 +14,9 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from builders_execution import KEY, NIGHT, NOW, RELEASE, store_ab
-from phoenix.chain.batch import close_batch
+from phoenix.chain.batch import close_batch, open_batch
 from phoenix.chain.convert import MANIFEST, convert_idps
+from phoenix.chain.ingest import enqueue, ingest
 from phoenix.cli import idp as command
 from phoenix.config.loader import Configuration
 from phoenix.errors import ConfigError, InfrastructureError
@@ -25,6 +26,7 @@ from phoenix.model.batch import BatchKey, BatchKind, BatchState
 from phoenix.model.outcome import Outcome
 from phoenix.model.product import Idp, Product
 from phoenix.store.ab_trees import AbTrees
+from phoenix.store.archive import IngestionQueue, Scope
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
 from phoenix.store.idps import IdpRepository
@@ -269,7 +271,31 @@ def test_a_batch_whose_conversion_broke_off_is_not_done(night: Night) -> None:
     night.ab(2, Outcome.NO_WORK)
     report = close_batch(night.database, night.configuration, RELEASE, KEY, "test")
     assert report.state is not BatchState.DONE
-    assert report.held == (f"{ab.name}: not converted to an IDP yet",)
+    assert report.not_ingested == (f"{ab.name}: not converted to an IDP yet",)
+
+
+def test_a_batch_behind_a_gate_opened_by_hand_waits_and_has_not_failed(night: Night, tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    _copy_configuration(night.configuration.folder, folder)
+    release = folder / "releases" / f"{RELEASE}.yaml"
+    release.write_text(release.read_text().replace("gate: automatic", "gate: manual"))
+    night.configuration = Configuration(folder, night.configuration.root)
+    night.ab(1)
+    night.convert()
+    batch = night.database, night.configuration, RELEASE, KEY
+    enqueue(*batch)
+    ingest(*batch)
+    waiting = close_batch(*batch, "test")
+    assert waiting.state is BatchState.PARTIAL
+    assert waiting.not_ingested == ()
+    (line,) = waiting.held
+    assert line.endswith(": the gate is opened by hand")
+    with night.database.transaction() as session:
+        IngestionQueue(session).open_gate(Scope(RELEASE, KEY))
+    open_batch(*batch, "test")
+    ingest(*batch)
+    done = close_batch(*batch, "test")
+    assert (done.state, done.held, done.idps_ingested) == (BatchState.DONE, (), 1)
 
 
 def test_only_the_night_that_is_asked_for(night: Night) -> None:

@@ -138,7 +138,7 @@ def test_an_ob_becomes_one_cube_that_is_archived(block: Block) -> None:
     enqueue(block.database, block.configuration, RELEASE, NIGHT)
     assert "3 files archived" in str(ingest(block.database, block.configuration, RELEASE, NIGHT))
     closed = close_batch(block.database, block.configuration, RELEASE, NIGHT, "test")
-    assert not [line for line in closed.held if "not converted" in line]
+    assert not [line for line in closed.not_ingested if "not converted" in line]
 
 
 def test_without_the_combination_each_exposure_is_a_cube_though_the_alignment_is_there(block: Block) -> None:

@@ -128,7 +128,7 @@ def test_a_stack_takes_its_exposures_along_once(ob: Field) -> None:
     assert all(row.findings == [] for row in ob.idps())
     assert str(ob.convert()).startswith("0 ABs converted, 1 unchanged")
     report = close_batch(ob.database, ob.configuration, RELEASE, KEY, "test")
-    assert not [line for line in report.held if "not converted" in line]
+    assert not [line for line in report.not_ingested if "not converted" in line]
 
 
 def test_exposures_of_a_failed_stack_are_idps_and_the_report_says_why(ob: Field) -> None:

@@ -19,6 +19,7 @@ def report(
     troubled: tuple[AbLine, ...] = (),
     problems: tuple[str, ...] = (),
     held: tuple[str, ...] = (),
+    not_ingested: tuple[str, ...] = (),
     links: dict[str, str] | None = None,
 ) -> BatchReport:
     return BatchReport(
@@ -39,6 +40,7 @@ def report(
         reds=(RedLine("UVES.y.ab", "2019-03-05", "SNR", 12.3456, 20.0, None, "1/pix"),),
         idps_ingested=5,
         held=held,
+        not_ingested=not_ingested,
         recipe_s=480.0,
         slots=2,
         links=links or {"Airflow": "http://localhost:8080/dags/phoenix_uves", "archive": "/data/archive"},
@@ -68,7 +70,13 @@ class Elements(HTMLParser):
 
 
 def test_text_tells_what_operators_need() -> None:
-    text = build(report(troubled=(failed(),), problems=("a.fits: truncated",), held=("b.fits: held",))).text
+    broken = report(
+        troubled=(failed(),),
+        problems=("a.fits: truncated",),
+        held=("c.fits: red scores: SNR",),
+        not_ingested=("b.fits: not whole",),
+    )
+    text = build(broken).text
     for words in (
         "PHOENIX UVES_R3 2019-03: PARTIAL",
         "5.0 min; recipes 8.0 min on 2 slots",
@@ -80,7 +88,9 @@ def test_text_tells_what_operators_need() -> None:
         "log: /data/log",
         "replay: phoenix ab run UVES_R3 UVES.z.ab",
         "ABORTED_TEMPLATE: 1 of 3",
-        "b.fits: held",
+        "b.fits: not whole",
+        "IDPs that wait for a person (phoenix archive release UVES_R3 '2019-03'): 1",
+        "  c.fits: red scores: SNR",
         "SNR = 12.346, at least 20 1/pix",
         "Airflow: http://localhost:8080/dags/phoenix_uves",
     ):
@@ -89,7 +99,7 @@ def test_text_tells_what_operators_need() -> None:
 
 def test_html_tells_the_same() -> None:
     page = Elements(
-        build(report(troubled=(failed(),), problems=("a.fits: truncated",), held=("b.fits",))).html
+        build(report(troubled=(failed(),), problems=("a.fits: truncated",), not_ingested=("b.fits",))).html
     )
     for words in (
         "UVES.z.ab",
@@ -152,12 +162,14 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_shown_and_do_nothing(text: str) -> None:
-    plain = Elements(build(report(troubled=(failed(),), problems=("p",), held=("h",))).html)
+    quiet = report(troubled=(failed(),), problems=("p",), held=("h",), not_ingested=("n",))
+    plain = Elements(build(quiet).html)
     digest = build(
         report(
             troubled=(failed(text, text, text),),
             problems=(text,),
             held=(text,),
+            not_ingested=(text,),
             links={text: "javascript:alert(1)", "archive": text},
         )
     )

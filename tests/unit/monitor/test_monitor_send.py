@@ -44,6 +44,7 @@ def report() -> BatchReport:
         reds=(),
         idps_ingested=0,
         held=(),
+        not_ingested=(),
         recipe_s=1.0,
         slots=2,
         links={},
