@@ -22,6 +22,7 @@ _MODULES = {
     "KMOS": "phoenix.simulation.kmos.simulator",
     "MUSE": "phoenix.simulation.muse.simulator",
     "UVES": "phoenix.simulation.uves.simulator",
+    "XSHOOTER": "phoenix.simulation.xshooter.simulator",
 }
 
 #: Called once per frame with (frames done, frames in all, name of the frame).

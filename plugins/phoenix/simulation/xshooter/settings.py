@@ -1,0 +1,116 @@
+"""Arms, detectors and kinds of XSHOOTER frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phoenix.simulation.detector import Detector
+from phoenix.simulation.xshooter.geometry import Layout
+
+INSTRUMENT = "XSHOOTER"
+#: What archive names of its frames begin with.
+ARCHIVE_PREFIX = "XSHOO"
+
+#: Where light falls against the theoretical tables, in columns and rows: the format check has to find it.
+SHIFT_PX = (0.8, -1.2)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm: wheel of its slits, detector and what the sky and lamps send through it.
+
+    `best_nm` and `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
+    """
+
+    name: str
+    wheel: int
+    slit: str
+    conad_e_adu: float
+    ron_e: float
+    bias_adu: float
+    prescan_px: int
+    overscan_px: int
+    clock: str
+    shortest_nm: float
+    longest_nm: float
+    best_nm: float
+    width_nm: float
+    sky_lines: int
+
+
+VIS = Arm("VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 528.0, 1060.0, 720.0, 300.0, 60)
+ARMS = (VIS,)
+
+#: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a third
+#: of the resolving power: no mode of the real instrument.
+LAYOUTS = {
+    ("small", "VIS"): Layout(1530, 704, 30, 16, 16250.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
+    ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 90.0, 130.0, 0.16, 25.0, -40.0, 2.5, 6.0),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a frame is: DPR keys, template, and what lights the slit (or pinholes)."""
+
+    name: str
+    catg: str
+    dpr_type: str
+    tech: str
+    template: str
+    lamp: str = ""
+    slit: str = ""
+
+    @property
+    def on_sky(self) -> bool:
+        """Whether the telescope looks at the sky."""
+        return self.tech.startswith("ECHELLE,SLIT,")
+
+
+PINHOLE, MULTI_PINHOLE = "Pin_0.5", "Pin_row"
+
+BIAS = Kind("bias", "CALIB", "BIAS", "IMAGE", "XSHOOTER_slt_cal_Bias")
+FORMAT_CHECK = Kind(
+    "format check", "CALIB", "LAMP,FMTCHK", "ECHELLE,PINHOLE", "XSHOOTER_slt_cal_FmtChk", "arc", PINHOLE
+)
+ORDER_POSITION = Kind(
+    "order position", "CALIB", "LAMP,ORDERDEF", "ECHELLE,PINHOLE", "XSHOOTER_slt_cal_Orderdef", "flat", PINHOLE
+)
+FLAT = Kind("flat", "CALIB", "LAMP,FLAT", "ECHELLE,SLIT", "XSHOOTER_slt_cal_Flat", "flat")
+ARC = Kind(
+    "arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "XSHOOTER_slt_cal_Arc", "arc", MULTI_PINHOLE
+)
+STARE = Kind("stare", "SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE", "XSHOOTER_slt_obs_Stare")
+NOD = Kind("nod", "SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING", "XSHOOTER_slt_obs_AutoNodOnSlit")
+OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "XSHOOTER_slt_obs_FixedSkyOffset")
+OFFSET_SKY = Kind("offset sky", "SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET", "XSHOOTER_slt_obs_FixedSkyOffset")
+TELLURIC = Kind("telluric standard", "CALIB", "STD,TELLURIC", NOD.tech, "XSHOOTER_slt_cal_TelluricStdNod")
+FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "XSHOOTER_slt_cal_SpecphotStdStare")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One exposure of a template: its kind, and how far along the slit the star stands from the middle."""
+
+    kind: Kind
+    slit_arcsec: float = 0.0
+
+
+@dataclass(frozen=True)
+class XshooterSetup:
+    """Arm and shots of a template, one per planned exposure; the first gives the template's name."""
+
+    arm: Arm
+    shots: tuple[Shot, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the first exposure."""
+        return self.shots[0].kind
+
+
+def detector(arm: Arm, bias_drift_adu: float) -> Detector:
+    """Read-out of the detector of an arm."""
+    return Detector(
+        arm.ron_e, arm.conad_e_adu, arm.bias_adu + bias_drift_adu, arm.prescan_px, arm.overscan_px
+    )
