@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from phoenix.errors import IdpError
-from phoenix.idp.card import format_card
+from phoenix.idp.card import commentary, format_card
 from phoenix.idp.encode import encode_hdu
 from phoenix.idp.fitsfile import Hdu
-from phoenix.idp.sdp import Ancillary
+from phoenix.idp.job import ConversionJob
+from phoenix.idp.sdp import Ancillary, Observation
 from phoenix.idp.spectrum import empty_primary
 from phoenix.model.product import Idp
+
+#: (file name, category, content) of an ancillary file.
+Content = tuple[str, str, bytes]
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,17 @@ class Image:
     name: str
     source: Hdu
     unit: str
+
+
+def papers(job: ConversionJob, stem: str) -> list[Content]:
+    """Return QC report pictures, and the text with AB and log, under the names of a science product."""
+    contents = [
+        (f"{stem}_qc{number if number > 1 else ''}.png", "ANCILLARY.PREVIEW", report.read_bytes())
+        for number, report in enumerate(job.reports, start=1)
+    ]
+    if job.readme:
+        contents.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
+    return contents
 
 
 def write_idp(
@@ -51,6 +67,27 @@ def write_pieces(
         parent=parent,
         title=title,
     )
+
+
+def companion_cards(
+    observation: Observation, converted_at: datetime, category: str, comment: str
+) -> list[str]:
+    """Return the cards of the primary header of an ancillary file of spectra."""
+    return [
+        format_card("PRODCATG", category, "data product category"),
+        format_card("ORIGIN", observation.origin, "observatory"),
+        format_card("TELESCOP", observation.telescope, "telescope"),
+        format_card("INSTRUME", observation.instrument, "instrument"),
+        format_card("OBJECT", observation.target, "target designation"),
+        format_card("PROG_ID", observation.prog_id, "ESO programme"),
+        format_card("PROCSOFT", observation.procsoft, "data reduction software"),
+        *(
+            format_card(f"PROV{number}", name, "originating raw file")
+            for number, name in enumerate(observation.sources, start=1)
+        ),
+        format_card("DATE", converted_at.strftime("%Y-%m-%dT%H:%M:%S"), "date this file was written, UTC"),
+        commentary("COMMENT", f" {comment}"),
+    ]
 
 
 def encode_images(primary: Iterable[str], images: Sequence[Image]) -> bytes:

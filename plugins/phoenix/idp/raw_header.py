@@ -39,3 +39,22 @@ def to_iso(mjd: float) -> str:
     """Return an MJD as ISO text to the millisecond."""
     moment = _MJD_EPOCH + timedelta(milliseconds=round(mjd * SECONDS_PER_DAY * 1000))
     return moment.isoformat(timespec="milliseconds")
+
+
+def target_position(raw: Hdu, name: str) -> tuple[float, float]:
+    """Return right ascension and declination of the target, degrees.
+
+    The standard wants it rather than the telescope's pointing, which is taken where the target is not told
+    for J2000.
+    """
+    alpha, delta = raw.number("TEL.TARG.ALPHA"), raw.number("TEL.TARG.DELTA")
+    if alpha is None or delta is None or raw.number("TEL.TARG.EQUINOX") != 2000.0:
+        return required_number(raw, "RA", name), required_number(raw, "DEC", name)
+    return round(from_sexagesimal(alpha) * 15, 6), round(from_sexagesimal(delta), 6)
+
+
+def from_sexagesimal(value: float) -> float:
+    """Return degrees (or hours) of ESO's DDMMSS.TTT numbers: -243030.0 is -24.508333."""
+    whole, seconds = divmod(abs(value), 100.0)
+    degrees, minutes = divmod(whole, 100.0)
+    return (-1.0 if value < 0 else 1.0) * (degrees + minutes / 60 + seconds / 3600)

@@ -16,9 +16,9 @@ from phoenix.archive.fitsverify import fitsverify
 from phoenix.errors import ConfigError, IdpError
 from phoenix.idp.checks.batch import check_batch
 from phoenix.idp.checks.runner import check_file
+from phoenix.idp.raw_header import from_sexagesimal, to_iso
 from phoenix.idp.registry import find_converter
 from phoenix.instruments import load
-from phoenix.instruments.uves.exposure import from_sexagesimal, to_iso
 from phoenix.instruments.uves.merging import NO_DATA, NO_FLUX, ChipSpectrum, calibrated_error, join
 from phoenix.model.ab import Mcalib, McalibStatus, PgiEntry
 from products_uves import (

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phoenix.errors import IdpError
+from phoenix.idp.ancillary import Content, papers
 from phoenix.idp.card import commentary, format_card
 from phoenix.idp.encode import encode_hdu
 from phoenix.idp.fitsfile import FitsFile, Hdu, read_fits
@@ -26,24 +27,11 @@ _KINDS = {"SSKY": "ANCILLARY.MOSSPECTRA.SKY", "SSIM": "ANCILLARY.MOSSPECTRA.CALS
 #: Axis 1 counts fibres, axis 2 is the wavelength.
 _COORDINATES = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2")
 
-Content = tuple[str, str, bytes]
-
 
 def companions(job: ConversionJob, exposure: GiraffeExposure, procsoft: str) -> list[Content]:
     """Return (file name, category, content) of each ancillary file of an exposure."""
     contents = list(_spectra(job, exposure, procsoft))
     return contents + papers(job, exposure.stem(job.prefix, "SIDP"))
-
-
-def papers(job: ConversionJob, stem: str) -> list[Content]:
-    """Return QC report pictures, and the text with AB and log, of an exposure or a stack."""
-    contents = [
-        (f"{stem}_qc{number if number > 1 else ''}.png", "ANCILLARY.PREVIEW", report.read_bytes())
-        for number, report in enumerate(job.reports, start=1)
-    ]
-    if job.readme:
-        contents.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
-    return contents
 
 
 def _spectra(job: ConversionJob, exposure: GiraffeExposure, procsoft: str) -> list[Content]:

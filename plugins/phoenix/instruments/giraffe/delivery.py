@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from phoenix.idp.ancillary import describe, write_idp
+from phoenix.idp.ancillary import Content, describe, papers, write_idp
 from phoenix.idp.job import ConversionJob
 from phoenix.idp.sdp import Ancillary
-from phoenix.instruments.giraffe.companions import Content, companions, papers
+from phoenix.instruments.giraffe.companions import companions
 from phoenix.instruments.giraffe.reduced import ReducedExposure, pipeline_of
 from phoenix.model.product import Idp
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from phoenix.errors import IdpError
-from phoenix.idp.ancillary import describe, write_idp
+from phoenix.idp.ancillary import describe, papers, write_idp
 from phoenix.idp.card import format_card
 from phoenix.idp.cube_grid import sky_grid
 from phoenix.idp.fitsfile import FitsFile, Hdu, read_fits
@@ -224,12 +224,8 @@ def _table_of(science: Science, image: Hdu) -> Hdu | None:
 
 def _texts_and_pictures(science: Science, parent: str) -> Iterator[Idp]:
     job, stem = science.job, science.name()
-    for number, report in enumerate(job.reports, start=1):
-        name = f"{stem}_qc{'' if number == 1 else number}.png"
-        yield write_idp(job.folder, name, "ANCILLARY.PREVIEW", report.read_bytes(), parent=parent)
-    if job.readme:
-        text = job.readme.encode("utf-8")
-        yield write_idp(job.folder, f"{stem}_ab.txt", "ANCILLARY.README", text, parent=parent)
+    for name, category, content in papers(job, stem):
+        yield write_idp(job.folder, name, category, content, parent=parent)
 
 
 def _is_text(idp: Idp) -> bool:

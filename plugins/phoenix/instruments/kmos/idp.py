@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from phoenix.errors import IdpError
-from phoenix.idp.ancillary import describe, write_idp
+from phoenix.idp.ancillary import describe, papers, write_idp
 from phoenix.idp.card import format_card
 from phoenix.idp.cube import Cube, CubeSurvey, cube_of, survey
 from phoenix.idp.cube_file import Part, encode_image, write_cube
@@ -150,7 +150,7 @@ def _convert(
         [*image_extension(found.cube, "DATA", unit, accuracy), *_left_out(found.cube.data)],
         surveyed.white,
     )
-    files = [(stem.format("SIMC") + ".fits", category, white), *_texts_and_pictures(job, stem.format("SCBC"))]
+    files = [(stem.format("SIMC") + ".fits", category, white), *papers(job, stem.format("SCBC"))]
     ancillaries = [(write_idp(job.folder, *file, parent=head), file[2]) for file in files]
     bits = job.score_bits("")
     primary = [
@@ -242,13 +242,3 @@ def _coordinates(hdu: Hdu) -> Mapping[str, Value]:
 def _left_out(hdu: Hdu) -> list[str]:
     """Return the cards of the sky axes the recipe left out."""
     return [format_card(keyword, 0.0) for keyword in ("CD1_2", "CD2_1") if hdu.get(keyword) is None]
-
-
-def _texts_and_pictures(job: ConversionJob, stem: str) -> list[tuple[str, str, bytes]]:
-    files = [
-        (f"{stem}_qc{'' if number == 1 else number}.png", "ANCILLARY.PREVIEW", report.read_bytes())
-        for number, report in enumerate(job.reports, start=1)
-    ]
-    if job.readme:
-        files.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
-    return files

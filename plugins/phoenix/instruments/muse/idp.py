@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phoenix.errors import IdpError
-from phoenix.idp.ancillary import describe, write_idp
+from phoenix.idp.ancillary import describe, papers, write_idp
 from phoenix.idp.card import format_card
 from phoenix.idp.cube import Cube, CubeSurvey, open_cube, survey
 from phoenix.idp.cube_file import Part, encode_image, write_cube
@@ -103,7 +103,7 @@ def convert(job: ConversionJob) -> list[Idp]:
                 _image(job, science, observation, accuracy, "ANCILLARY.IMAGE.WHITELIGHT", white),
             ),
             *_exposure_map_file(job, science, observation, accuracy, name, deep=configuration.deep),
-            *_texts_and_pictures(job, head.removesuffix(".fits")),
+            *papers(job, head.removesuffix(".fits")),
         ]
     ]
     quality = cube_quality(science.header, science.cube, science.survey, white, science.facts)
@@ -223,16 +223,6 @@ def _exposure_map_file(
     category = "ANCILLARY.EXPMAP"
     content = _image(job, science, observation, accuracy, category, science.times_s)
     return [(name.format("SXPM") + ".fits", category, content)]
-
-
-def _texts_and_pictures(job: ConversionJob, stem: str) -> list[tuple[str, str, bytes]]:
-    files = [
-        (f"{stem}_qc{'' if number == 1 else number}.png", "ANCILLARY.PREVIEW", report.read_bytes())
-        for number, report in enumerate(job.reports, start=1)
-    ]
-    if job.readme:
-        files.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
-    return files
 
 
 def _score_cards(bits: str) -> Sequence[str]:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from phoenix.errors import IdpError
 from phoenix.idp.fitsfile import Hdu
-from phoenix.idp.raw_header import required_integer, required_number, required_text, to_iso
+from phoenix.idp.raw_header import (
+    required_integer,
+    required_number,
+    required_text,
+    target_position,
+    to_iso,
+)
 from phoenix.idp.sdp import SECONDS_PER_DAY, Observation, on_grid
 
 #: Grating and slit of each arm.
@@ -45,7 +51,7 @@ class UvesExposure:
         """Return what the header of the IDP tells of the observation."""
         exptime_s = self._number("EXPTIME")
         mjd_obs = self._number("MJD-OBS")
-        ra_deg, dec_deg = self._target_position()
+        ra_deg, dec_deg = target_position(self.raw, self.name)
         radesys = self.raw.text("RADESYS") or self.raw.text("RADECSYS") or "FK5"
         return on_grid(
             Observation(
@@ -67,13 +73,6 @@ class UvesExposure:
                 sources=(self.arcfile,),
             )
         )
-
-    def _target_position(self) -> tuple[float, float]:
-        """Position of the target, degrees; the standard wants it rather than the telescope's pointing."""
-        alpha, delta = self.raw.number("TEL.TARG.ALPHA"), self.raw.number("TEL.TARG.DELTA")
-        if alpha is None or delta is None or self.raw.number("TEL.TARG.EQUINOX") != 2000.0:
-            return self._number("RA"), self._number("DEC")
-        return round(from_sexagesimal(alpha) * 15, 6), round(from_sexagesimal(delta), 6)
 
     def _number(self, keyword: str) -> float:
         return required_number(self.raw, keyword, self.name)
@@ -120,10 +119,3 @@ def read_exposure(raw: Hdu, name: str, slicer_width_arcsec: Mapping[str, float])
         ob_id=required_integer(raw, "OBS.ID", name),
         start=to_iso(required_number(raw, "MJD-OBS", name)),
     )
-
-
-def from_sexagesimal(value: float) -> float:
-    """Return degrees (or hours) of ESO's DDMMSS.TTT numbers: -243030.0 is -24.508333."""
-    whole, seconds = divmod(abs(value), 100.0)
-    degrees, minutes = divmod(whole, 100.0)
-    return (-1.0 if value < 0 else 1.0) * (degrees + minutes / 60 + seconds / 3600)

@@ -21,8 +21,15 @@ from pydantic import Field
 
 from phoenix.config.base import Strict
 from phoenix.errors import ConfigError, IdpError
-from phoenix.idp.ancillary import Image, describe, encode_images, write_idp
-from phoenix.idp.card import commentary, format_card
+from phoenix.idp.ancillary import (
+    Content,
+    Image,
+    companion_cards,
+    describe,
+    encode_images,
+    papers,
+    write_idp,
+)
 from phoenix.idp.fitsfile import Hdu, read_fits
 from phoenix.idp.inheritance import raw_cards, recipe_cards
 from phoenix.idp.job import ConversionJob
@@ -87,7 +94,7 @@ class Single:
     Attributes
     ----------
     companions
-        (file name, category, content) of its ancillary files.
+        Its ancillary files.
     """
 
     job: ConversionJob
@@ -97,7 +104,7 @@ class Single:
     observation: Observation
     calibration: Calibration
     stem: str
-    companions: tuple[tuple[str, str, bytes], ...]
+    companions: tuple[Content, ...]
 
     @property
     def title(self) -> str:
@@ -275,19 +282,15 @@ def _line_residuals(headers: Sequence[Hdu]) -> tuple[float | None, int | None]:
 
 def _ancillary_contents(
     job: ConversionJob, merged: Merged, stem: str, observation: Observation
-) -> list[tuple[str, str, bytes]]:
-    """(file name, category, content) of each ancillary file."""
+) -> list[Content]:
     contents = []
     images = _order_images(job, merged)
     if images:
-        header = _ancillary_header(observation, job)
-        contents.append((f"{stem}_2d.fits", "ANCILLARY.2DSPECTRUM", encode_images(header, images)))
-    for number, report in enumerate(job.reports, start=1):
-        suffix = "" if number == 1 else str(number)
-        contents.append((f"{stem}_qc{suffix}.png", "ANCILLARY.PREVIEW", report.read_bytes()))
-    if job.readme:
-        contents.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
-    return contents
+        category = "ANCILLARY.2DSPECTRUM"
+        comment = "One row an order, bluest first, from WSTARTn to WENDn Angstrom (air)."
+        header = companion_cards(observation, job.converted_at, category, comment)
+        contents.append((f"{stem}_2d.fits", category, encode_images(header, images)))
+    return [*contents, *papers(job, stem)]
 
 
 def _order_images(job: ConversionJob, merged: Merged) -> list[Image]:
@@ -299,23 +302,6 @@ def _order_images(job: ConversionJob, merged: Merged) -> list[Image]:
             if job.find(pro_catg):
                 images.append(Image(f"{name}_{chip}", read_image(job, pro_catg), "adu"))
     return images
-
-
-def _ancillary_header(observation: Observation, job: ConversionJob) -> list[str]:
-    return [
-        format_card("PRODCATG", "ANCILLARY.2DSPECTRUM", "data product category"),
-        format_card("ORIGIN", observation.origin, "observatory"),
-        format_card("TELESCOP", observation.telescope, "telescope"),
-        format_card("INSTRUME", observation.instrument, "instrument"),
-        format_card("OBJECT", observation.target, "target designation"),
-        format_card("PROG_ID", observation.prog_id, "ESO programme"),
-        format_card("PROCSOFT", observation.procsoft, "data reduction software"),
-        format_card("PROV1", observation.sources[0], "originating raw file"),
-        format_card(
-            "DATE", job.converted_at.strftime("%Y-%m-%dT%H:%M:%S"), "date this file was written, UTC"
-        ),
-        commentary("COMMENT", " One row an order, bluest first, from WSTARTn to WENDn Angstrom (air)."),
-    ]
 
 
 def stem_of(prefix: str, code: str, exposure: UvesExposure) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phoenix.errors import IdpError
-from phoenix.idp.ancillary import describe, write_idp
+from phoenix.idp.ancillary import describe, papers, write_idp
 from phoenix.idp.inheritance import raw_cards, recipe_cards
 from phoenix.idp.job import ConversionJob
 from phoenix.idp.provenance import provenance_cards
@@ -64,13 +64,8 @@ def convert_stack(job: ConversionJob) -> list[Idp]:
             for one in singles
         ),
         *(companion for one in singles for companion in one.companions),
-        *(
-            (f"{stem}_qc{number if number > 1 else ''}.png", "ANCILLARY.PREVIEW", report.read_bytes())
-            for number, report in enumerate(job.reports, start=1)
-        ),
+        *papers(job, stem),
     ]
-    if job.readme:
-        contents.append((f"{stem}_ab.txt", "ANCILLARY.README", job.readme.encode("utf-8")))
     ancillaries = [
         (write_idp(job.folder, name, category, content, parent=science), content)
         for name, category, content in contents
