@@ -23,11 +23,18 @@ Content = tuple[str, str, bytes]
 
 @dataclass(frozen=True)
 class Image:
-    """A 2D image for an ancillary FITS file: data and world coordinates of a product, under a new name."""
+    """A 2D image for an ancillary FITS file: data of a product, under a new name.
+
+    Attributes
+    ----------
+    coordinates
+        Cards of its axes; None takes those of the product.
+    """
 
     name: str
     source: Hdu
     unit: str
+    coordinates: tuple[str, ...] | None = None
 
 
 def papers(job: ConversionJob, stem: str) -> list[Content]:
@@ -144,9 +151,12 @@ def _encode_image(image: Image) -> bytes:
         format_card("EXTNAME", image.name, "name of this extension"),
         format_card("BUNIT", image.unit, "unit of the data"),
     ]
-    cards += [
-        card.image
-        for card in source.cards
-        if card.keyword.startswith(_COORDINATES) and card.keyword not in _STRUCTURE
-    ]
+    if image.coordinates is None:
+        cards += [
+            card.image
+            for card in source.cards
+            if card.keyword.startswith(_COORDINATES) and card.keyword not in _STRUCTURE
+        ]
+    else:
+        cards += image.coordinates
     return encode_hdu(cards, bytes(source.data))

@@ -63,6 +63,8 @@ class Calibration:
         Systematic error of the wavelengths; None if unknown.
     gain_e_adu, ron_e
         Of the detector; None if unknown.
+    total_flux
+        Whether the slit passes all light of a point source.
     """
 
     fluxed: bool
@@ -80,6 +82,7 @@ class Calibration:
     systematic_nm: float | None = None
     gain_e_adu: float | None = None
     ron_e: float | None = None
+    total_flux: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ def _spectrum_cards(calibration: Calibration) -> list[str]:
         ("DISPELEM", calibration.disperser, "dispersive element"),
         ("FLUXCAL", "ABSOLUTE" if calibration.fluxed else "UNCALIBRATED", "quality of flux calibration"),
         ("FLUXERR", -2.0 if calibration.fluxed else -1.0, "[%] -2 not known, -1 no flux calibration"),
-        ("TOT_FLUX", False, "slit losses are not corrected"),
+        ("TOT_FLUX", calibration.total_flux, "whether all light is in: slit losses are not corrected"),
         ("CONTNORM", False, "not normalised to the continuum"),
         ("EXT_OBJ", calibration.extended, "target is extended"),
         ("SPECSYS", calibration.specsys, "frame of the wavelengths"),
@@ -220,6 +223,11 @@ def _spectrum_cards(calibration: Calibration) -> list[str]:
         ("GAIN", calibration.gain_e_adu, "[e/ADU] conversion factor"),
         ("DETRON", calibration.ron_e, "[e] readout noise"),
     )
+
+
+def score_cards(bits: str) -> list[str]:
+    """Card with the score bits of a product; none where the instrument has no bits."""
+    return [format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []
 
 
 def association_cards(ancillaries: Sequence[Ancillary]) -> list[str]:

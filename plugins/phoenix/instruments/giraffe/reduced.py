@@ -16,7 +16,7 @@ from phoenix.idp.fitsfile import Hdu, read_fits
 from phoenix.idp.inheritance import raw_cards, recipe_cards
 from phoenix.idp.job import ConversionJob
 from phoenix.idp.provenance import provenance_cards
-from phoenix.idp.sdp import Ancillary, Observation, extension_cards, primary_cards
+from phoenix.idp.sdp import Ancillary, Observation, extension_cards, primary_cards, score_cards
 from phoenix.idp.spectrum import encode_spectrum
 from phoenix.instruments.giraffe.exposure import GiraffeExposure, read_exposure
 from phoenix.instruments.giraffe.fibre import Fibre, read_fibre
@@ -163,7 +163,7 @@ def encode_fibre(
         *primary_cards(observation, calibration, ancillaries, job.converted_at, category),
         format_card("FPS", fibre.fps, "place of the fibre in the slit"),
         *_velocities(fibre.primary),
-        *_score_bits(job, fibre.fps),
+        *score_cards(job.score_bits(f"{fibre.fps:03d}")),
         *provenance_cards(job.ab, job.provenance),
         *exposure.kept_cards,
         *recipe_cards([("", fibre.primary)], fibre.primary.text("PRO.CATG")),
@@ -190,8 +190,3 @@ def pipeline_of(job: ConversionJob, primary: Hdu) -> str:
 def _velocities(primary: Hdu) -> list[str]:
     found = ((keyword, primary.number(keyword), comment) for keyword, comment in _VELOCITIES.items())
     return [format_card(keyword, value, comment) for keyword, value, comment in found if value is not None]
-
-
-def _score_bits(job: ConversionJob, fps: int) -> list[str]:
-    bits = job.score_bits(f"{fps:03d}")
-    return [format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []

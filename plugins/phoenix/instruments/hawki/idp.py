@@ -16,7 +16,6 @@ import numpy as np
 
 from phoenix.errors import IdpError
 from phoenix.idp.ancillary import describe, papers, write_idp
-from phoenix.idp.card import format_card
 from phoenix.idp.cube_grid import sky_grid
 from phoenix.idp.fitsfile import FitsFile, Hdu, read_fits
 from phoenix.idp.image_file import Part, write_image
@@ -26,7 +25,7 @@ from phoenix.idp.job import ConversionJob, LeftOutError
 from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.raw_header import to_iso
 from phoenix.idp.registry import converter
-from phoenix.idp.sdp import Ancillary, Observation
+from phoenix.idp.sdp import Ancillary, Observation, score_cards
 from phoenix.idp.spectrum import empty_primary
 from phoenix.instruments.hawki.idp_exposures import Exposures, read_exposures
 from phoenix.instruments.hawki.idp_quality import (
@@ -158,7 +157,7 @@ def _write_image(science: Science, category: str, ancillaries: Sequence[Ancillar
     job = science.job
     primary = [
         *image_primary(category, science.observation, science.imaging, ancillaries, job.converted_at),
-        *_score_cards(job.score_bits("")),
+        *score_cards(job.score_bits("")),
         *provenance_cards(job.ab, job.provenance),
         *science.exposures.first_cards(),
         *recipe_cards([("", science.image.primary)], science.kind.image),
@@ -230,10 +229,6 @@ def _texts_and_pictures(science: Science, parent: str) -> Iterator[Idp]:
 
 def _is_text(idp: Idp) -> bool:
     return not idp.origfile.endswith(".fits")
-
-
-def _score_cards(bits: str) -> list[str]:
-    return [format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []
 
 
 def _pipeline(header: Hdu) -> str:

@@ -37,7 +37,7 @@ from phoenix.idp.job import ConversionJob, LeftOutError
 from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.raw_header import required_text, to_iso
 from phoenix.idp.registry import converter
-from phoenix.idp.sdp import Observation
+from phoenix.idp.sdp import Observation, score_cards
 from phoenix.instruments.kmos.idp_configuration import KmosConversion
 from phoenix.instruments.kmos.idp_exposures import Exposures, read_exposures
 from phoenix.model.frame import Value
@@ -152,10 +152,9 @@ def _convert(
     )
     files = [(stem.format("SIMC") + ".fits", category, white), *papers(job, stem.format("SCBC"))]
     ancillaries = [(write_idp(job.folder, *file, parent=head), file[2]) for file in files]
-    bits = job.score_bits("")
     primary = [
         *cube_primary(observation, quality, [describe(*each) for each in ancillaries], job.converted_at),
-        *([format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []),
+        *score_cards(job.score_bits("")),
         *provenance_cards(job.ab, job.provenance),
         *exposures.first_cards(),
         *recipe_cards([("", found.primary)], CUBE),

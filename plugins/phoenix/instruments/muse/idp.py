@@ -9,7 +9,6 @@ and never held.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import numpy.typing as npt
 
 from phoenix.errors import IdpError
 from phoenix.idp.ancillary import describe, papers, write_idp
-from phoenix.idp.card import format_card
 from phoenix.idp.cube import Cube, CubeSurvey, open_cube, survey
 from phoenix.idp.cube_file import Part, encode_image, write_cube
 from phoenix.idp.cube_grid import sky_grid
@@ -35,7 +33,7 @@ from phoenix.idp.job import ConversionJob, LeftOutError
 from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.raw_header import required_text, to_iso
 from phoenix.idp.registry import converter
-from phoenix.idp.sdp import Observation
+from phoenix.idp.sdp import Observation, score_cards
 from phoenix.instruments.muse.idp_configuration import ModeFacts, MuseConversion
 from phoenix.instruments.muse.idp_exposure_map import exposure_map
 from phoenix.instruments.muse.idp_exposures import Exposures, read_exposures
@@ -110,7 +108,7 @@ def convert(job: ConversionJob) -> list[Idp]:
     primary = [
         *cube_primary(observation, quality, [describe(*each) for each in ancillaries], job.converted_at),
         *science.exposures.programme_cards(),
-        *_score_cards(job.score_bits("")),
+        *score_cards(job.score_bits("")),
         *provenance_cards(job.ab, job.provenance),
         *science.exposures.first_cards(),
         *recipe_cards([("", science.header)], CUBE),
@@ -223,10 +221,6 @@ def _exposure_map_file(
     category = "ANCILLARY.EXPMAP"
     content = _image(job, science, observation, accuracy, category, science.times_s)
     return [(name.format("SXPM") + ".fits", category, content)]
-
-
-def _score_cards(bits: str) -> Sequence[str]:
-    return [format_card("QCFLAG", bits, "score bits: 0 good, 1 not, - unknown")] if bits else []
 
 
 def _pipeline(header: Hdu) -> str:

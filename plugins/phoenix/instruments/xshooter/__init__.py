@@ -1,0 +1,1 @@
+"""XSHOOTER: converter of slit spectra, QC1 measurements and report pages."""
