@@ -104,10 +104,10 @@ def test_the_switch_from_stored_to_created_abs_is_a_date() -> None:
 
 def test_a_release_without_conversion_says_so_clearly() -> None:
     with pytest.raises(ConfigError) as caught:
-        CONFIGURATION.release("XSHOOT_R2").converting()
-    assert caught.value.subject == "releases/XSHOOT_R2.yaml, field conversion"
+        CONFIGURATION.release("UVESR_2").converting()
+    assert caught.value.subject == "releases/UVESR_2.yaml, field conversion"
     assert "no converter is written" in caught.value.found
-    assert "XSHOOTER" in caught.value.remedy
+    assert "UVES" in caught.value.remedy
 
 
 def test_an_uves_release_keeps_its_converter() -> None:
