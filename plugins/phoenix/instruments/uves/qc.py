@@ -12,35 +12,26 @@ import phoenix.instruments.uves.qc_report_calibrations
 import phoenix.instruments.uves.qc_stack  # noqa: F401 (all three register what they hold)
 from phoenix.errors import QcError
 from phoenix.instruments.uves.spectrum import read_fluxed, read_order_quality, read_reduced
-from phoenix.qc.products import Floats, keyword_value
+from phoenix.qc.products import keyword_value
 from phoenix.qc.registry import Source, measurement
+from phoenix.qc.scatter import hot_pixel_count, level_without_outliers, robust_sigma, smooth_light_snr
 
 #: Highest value of the 16 bit converter.
 _SATURATED_ADU = 65_535
 #: UVES raw frames never have more pixels than this, per extension.
 _MOST_PIXELS = 5_000 * 5_000
-#: Scale of the median absolute deviation to a standard deviation, for a normal distribution.
-_MAD_TO_SIGMA = 1.4826
-
-
-def robust_sigma(values: Floats) -> float:
-    """Return the standard deviation as the scaled median absolute deviation."""
-    return float(_MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
 
 
 @measurement("uves.bias_level")
 def bias_level(source: Source) -> float:
     """Mean of the master bias without outliers, ADU."""
-    image = source.products.image(source.pro_catg)
-    centre, sigma = np.median(image), max(robust_sigma(image), 1e-6)
-    return float(image[np.abs(image - centre) < 5 * sigma].mean())
+    return level_without_outliers(source.products.image(source.pro_catg))
 
 
 @measurement("uves.hot_pixels")
 def hot_pixels(source: Source) -> float:
     """Count the pixels of the master bias more than 20 sigma above its level."""
-    image = source.products.image(source.pro_catg)
-    return float(np.count_nonzero(image > np.median(image) + 20 * max(robust_sigma(image), 1e-6)))
+    return hot_pixel_count(source.products.image(source.pro_catg))
 
 
 @measurement("uves.matched_fraction")
@@ -68,16 +59,8 @@ def flat_level(source: Source) -> float:
 
 @measurement("uves.flat_snr")
 def flat_snr(source: Source) -> float:
-    """S/N per pixel of the master flat in its bright orders.
-
-    The noise is the scatter of second differences along the dispersion, in which the smooth light of the lamp
-    cancels; it holds photon noise and pixel response alike.
-    """
-    image = source.products.image(source.pro_catg)
-    bright = image > np.percentile(image, 95) / 2
-    bright = bright[:, :-2] & bright[:, 1:-1] & bright[:, 2:]
-    noise = (image[:, :-2] - 2 * image[:, 1:-1] + image[:, 2:])[bright] / np.sqrt(6.0)
-    return float(np.median(image[:, 1:-1][bright]) / robust_sigma(noise))
+    """S/N per pixel of the master flat in its bright orders."""
+    return smooth_light_snr(source.products.image(source.pro_catg))
 
 
 @measurement("uves.raw_saturated")

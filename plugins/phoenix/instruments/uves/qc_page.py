@@ -1,4 +1,4 @@
-"""What all report pages of UVES share: which chips there are, the header line, images of a detector."""
+"""What all report pages of UVES share: which chips there are, and the header line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from phoenix.errors import QcError
-from phoenix.qc.pictures.panels import Curve, Image, Page, Row, Style
-from phoenix.qc.pictures.thin import robust_limits, shrink
+from phoenix.qc.pictures.panels import Curve, Page, Row, Style
 from phoenix.qc.products import Floats, keyword_value
 from phoenix.qc.registry import Source
 from phoenix.qc.scorecard import Scorecard
@@ -98,31 +97,6 @@ def _read_out(header: fits.Header) -> tuple[str, ...]:
 
 def _reduction(chip: Source, header: fits.Header) -> tuple[str, ...]:
     return (f"calibration level {chip.ab.level}", str(keyword_value(header, "PRO.REC1.PIPE.ID") or ""))
-
-
-def detector_image(title: str, image: Floats, unit: str, tail_percent: float) -> Image:
-    """Return a panel with an image, shrunk, its brightest and darkest ``tail_percent`` cut."""
-    pixels = shrink(image)
-    limits = robust_limits(pixels, margin=0.0, tail_percent=tail_percent)
-    extent = (0.5, image.shape[1] + 0.5, 0.5, image.shape[0] + 0.5)
-    return Image(title, DISPERSION, CROSS_DISPERSION, unit, pixels, extent, limits)
-
-
-def wide_limits(curves: Iterable[Curve], least: float) -> tuple[float, float]:
-    """Return limits of at least that range, so that noise does not look like a trend."""
-    low, high = robust_limits(*(curve.y for curve in curves))
-    middle, half = (low + high) / 2, max(high - low, least) / 2
-    return middle - half, middle + half
-
-
-def limits_from_zero(curves: Iterable[Curve], tail_percent: float = 0.0) -> tuple[float, float]:
-    """Return limits that hold zero and all points, or all but a tail of them."""
-    return robust_limits(*(curve.y for curve in curves), with_zero=True, tail_percent=tail_percent)
-
-
-def power_of_ten(exponent: int) -> str:
-    """Return ``10⁻¹⁶`` for -16."""
-    return "10" + str(exponent).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
 
 
 def column(table: Any, name: str) -> Floats:

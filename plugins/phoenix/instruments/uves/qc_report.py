@@ -10,9 +10,7 @@ from phoenix.instruments.uves.qc_page import (
     WAVE,
     chips_of,
     curve_of_each,
-    power_of_ten,
     science_page,
-    wide_limits,
 )
 from phoenix.instruments.uves.spectrum import (
     Spectrum,
@@ -22,6 +20,7 @@ from phoenix.instruments.uves.spectrum import (
     read_reduced,
 )
 from phoenix.qc.pictures.panels import Curve, Page, Plot, Row, Style
+from phoenix.qc.pictures.scales import flux_axis, wide_limits
 from phoenix.qc.pictures.thin import BINS, envelope, liveliest_window, medians, robust_limits
 from phoenix.qc.registry import Source, report
 from phoenix.qc.scorecard import Scorecard
@@ -120,6 +119,4 @@ def _flux_label(spectra: list[Spectrum]) -> tuple[str, float]:
     """Return the axis label and what to divide the flux by, so that its numbers are short."""
     if not spectra[0].fluxed:
         return "signal (ADU per pixel)", 1.0
-    typical = max(float(np.percentile(np.abs(s.flux), 95)) for s in spectra)
-    power = int(np.floor(np.log10(typical))) if typical > 0 else 0
-    return f"flux ({power_of_ten(power - 16)} erg s⁻¹ cm⁻² Å⁻¹)", 10.0**power
+    return flux_axis(*(spectrum.flux for spectrum in spectra), exponent=-16)

@@ -16,15 +16,13 @@ from phoenix.instruments.uves.qc_page import (
     chips_of,
     column,
     curve_of_each,
-    detector_image,
-    limits_from_zero,
-    power_of_ten,
-    wide_limits,
 )
 from phoenix.qc.pictures.panels import Curve, Page, Plot, Row, Style
+from phoenix.qc.pictures.scales import detector_image, limits_from_zero, power_of_ten, wide_limits
 from phoenix.qc.pictures.thin import envelope, robust_limits
 from phoenix.qc.products import Floats
 from phoenix.qc.registry import Source, report
+from phoenix.qc.scatter import smooth_light_snr_along
 from phoenix.qc.scorecard import Scorecard
 
 
@@ -38,7 +36,8 @@ def bias(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
 
 
 def _detector(chip: Source, what: str, unit: str, tail_percent: float) -> Any:
-    return detector_image(f"{what} {chip.words['chip']}", _pixels(chip), unit, tail_percent)
+    title, labels = f"{what} {chip.words['chip']}", (DISPERSION, CROSS_DISPERSION)
+    return detector_image(title, _pixels(chip), unit, labels, tail_percent)
 
 
 def _pixels(chip: Source) -> Floats:
@@ -151,18 +150,8 @@ def _cut(chip: Source) -> tuple[Floats, Floats]:
 
 
 def _ridge_snr(chip: Source) -> tuple[Floats, Floats]:
-    """Return S/N of the bright pixels in bins along X, from second differences along X."""
-    image = _pixels(chip)
-    bright = image > np.percentile(image, 95) / 2
-    bright = bright[:, :-2] & bright[:, 1:-1] & bright[:, 2:]
-    change = np.abs(image[:, :-2] - 2 * image[:, 1:-1] + image[:, 2:]) / np.sqrt(6.0)
-    noise, level = np.where(bright, change, np.nan), np.where(bright, image[:, 1:-1], np.nan)
-    parts = np.array_split(np.arange(level.shape[1]), 60)
-    counts = [np.count_nonzero(bright[:, part]) for part in parts]
-    # At the ends of the orders only chance highs are left, which give no honest median.
-    kept = [part for part, count in zip(parts, counts, strict=True) if count > 0.2 * max(counts)]
-    snr = [np.nanmedian(level[:, part]) / (1.4826 * np.nanmedian(noise[:, part])) for part in kept]
-    return np.array([part.mean() + 2 for part in kept]), np.array(snr)
+    """Return S/N of the bright pixels in bins along X, the dispersion."""
+    return smooth_light_snr_along(_pixels(chip))
 
 
 @report("uves.wavelength")

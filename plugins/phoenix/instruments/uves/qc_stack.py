@@ -11,9 +11,10 @@ import numpy as np
 from astropy.io import fits
 
 from phoenix.errors import QcError
-from phoenix.instruments.uves.qc_page import WAVE, chips_of, curve_of_each, power_of_ten, science_page
+from phoenix.instruments.uves.qc_page import WAVE, chips_of, curve_of_each, science_page
 from phoenix.instruments.uves.spectrum import FLUX_UNIT
 from phoenix.qc.pictures.panels import Curve, Page, Plot, Row, Style
+from phoenix.qc.pictures.scales import flux_axis
 from phoenix.qc.pictures.thin import BINS, envelope, liveliest_window, medians, robust_limits
 from phoenix.qc.products import Floats, keyword_value
 from phoenix.qc.registry import Source, measurement, report
@@ -158,12 +159,7 @@ def _scale(stacks: list[_Stack]) -> tuple[str, float]:
     """Return the label of the flux axis and what to divide by, so that its numbers are short."""
     if not stacks[0].fluxed:
         return "signal (ADU per pixel)", 1.0
-    typical = max(float(np.percentile(np.abs(one.flux), 95)) for one in stacks)
-    power = int(np.floor(np.log10(typical))) if typical > 0 else 0
-    return (
-        f"flux ({power_of_ten(power - 16)} erg s\u207b\u00b9 cm\u207b\u00b2 \u00c5\u207b\u00b9)",
-        10.0**power,
-    )
+    return flux_axis(*(one.flux for one in stacks), exponent=-16)
 
 
 def _limits(stacks: list[_Stack]) -> tuple[float, float]:
