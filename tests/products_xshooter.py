@@ -26,8 +26,11 @@ SLITS = {"UVB": "1.0x11", "VIS": "0.9x11", "NIR": "0.9x11"}
 _WHEELS = {"UVB": "OPTI3", "VIS": "OPTI4", "NIR": "OPTI5"}
 #: First wavelength and step, nm; bins; unusable bins at the two ends; steps along the slit.
 GRIDS = {"UVB": (298.9, 0.02), "VIS": (533.66, 0.02), "NIR": (994.0, 0.06)}
-BINS, LOW, HIGH, ROWS = 900, 12, 25, 9
+BINS, LOW, HIGH, ROWS = 900, 12, 25, 41
 FLAGGED = slice(400, 404)
+#: Bluest first, as the recipe writes them; the step along the slit, arcsec; FWHM of the object, steps.
+ORDERS = (30, 29, 28)
+SLIT_STEP, FWHM_STEPS, CENTRE_ROW = 0.16, 4.0, 20
 COSMIC = 16
 CONFIG = {
     "resolving_power": {"UVB": {1.0: 4300}, "VIS": {0.9: 7400, 5.0: 3200}, "NIR": {0.9: 5400}},
@@ -91,9 +94,10 @@ class Slit:
         unit = "erg/s/cm2/Angstrom"
         self._write_spectrum("FLUX_MERGE1D", flux, error, quality, unit)
         self._write_spectrum("MERGE1D", flux / response(self.arm), error / response(self.arm), quality, "ADU")
-        profile = np.exp(-0.5 * ((np.arange(ROWS) - 4) / 1.5) ** 2)[:, None] / 3.76
+        profile = np.exp(-4 * np.log(2) * ((np.arange(ROWS) - CENTRE_ROW) / FWHM_STEPS) ** 2)[:, None] / 4.26
         flags = np.repeat(quality[None, :], ROWS, axis=0)
         self._write_spectrum("FLUX_MERGE2D", flux * profile, error * profile, flags, unit)
+        self._write_orders()
         if self.table:
             self._write_table()
         return self
@@ -164,7 +168,9 @@ class Slit:
             "HIERARCH ESO PRO CATG": pro_catg, "HIERARCH ESO PRO REC1 ID": "xsh_scired_slit_stare",
             "HIERARCH ESO PRO REC1 PIPE ID": "xshoo/3.5.0", "HIERARCH ESO PRO DATANCOM": self.exposures,
             "HIERARCH ESO QC VRAD BARYCOR": 1.35, "HIERARCH ESO QC VRAD HELICOR": 1.34,
+            "HIERARCH ESO QC NPIXSAT": 0.0, "HIERARCH ESO PRO TECH": f"ECHELLE,SLIT,{self.technique}",
             "HIERARCH ESO DET OUT1 CONAD": 1.68, "HIERARCH ESO DET OUT1 RON": 3.1,
+            **{f"HIERARCH ESO INS {wheel} NAME": SLITS[arm] for arm, wheel in _WHEELS.items()},
         }  # fmt: skip
         if "FLUX_MERGE" not in pro_catg:
             cards |= {"HIERARCH ESO QC FLUX SN": 32.1}
@@ -187,6 +193,22 @@ class Slit:
         errors.header.update({**axes, "BUNIT": unit, "EXTNAME": "ERRS"})
         flags.header.update({**axes, "EXTNAME": "QUAL"})
         fits.HDUList([primary, errors, flags]).writeto(self.path(pro_catg), overwrite=True)
+
+    def _write_orders(self) -> None:
+        """The spectrum before merging: the orders share the bins evenly, the reddest is the lowest number."""
+        catg = f"{self.kind}_SLIT_ORDER1D_{self.arm}"
+        start, step = GRIDS[self.arm]
+        hdus = fits.HDUList()
+        for order, part in zip(ORDERS, np.array_split(np.arange(BINS), len(ORDERS)), strict=True):
+            flux, error = (values[part] / response(self.arm)[part] for values in (self.flux, self.error))
+            for name, values in (("FLUX", flux), ("ERRS", error), ("QUAL", self.quality[part])):
+                data = values.astype("i4" if name == "QUAL" else "f4")
+                hdu = fits.ImageHDU(data) if hdus else fits.PrimaryHDU(data)
+                hdu.header.update({"CRPIX1": 1.0, "CRVAL1": start + step * part[0], "CDELT1": step})
+                hdu.header["EXTNAME"] = f"ORD{order}_{name}"
+                hdus.append(hdu)
+        hdus[0].header.update(self._cards(catg))
+        hdus.writeto(self.path(catg), overwrite=True)
 
     def _write_table(self) -> None:
         """The recipe's own table: under one name for science and standards, columns in double precision."""

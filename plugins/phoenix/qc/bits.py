@@ -6,6 +6,7 @@ bit is leftmost. What a bit means, its limits and what it is measured from are t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -52,18 +53,28 @@ def score_bits(
     item : str
         Which fibre: the FPS with three digits; bits of the whole exposure hold for each of them.
     **words : str
-        Values of the words in names, e.g. ``chip="REDL"``.
+        Values of the words in names, e.g. ``chip="REDL"``. A word not given is the one of the scores if they
+        know only one, as those of an AB of one arm do.
     """
     by_name: Mapping[str, Score] = {score.parameter: score for score in scores}
     bits = []
     for parameter in parameters:
         if parameter.bit is not None:
-            given = {ITEM: item or "*", **words}
-            name = parameter.name.format_map(
-                {word: given.get(word, "*") for word in words_of(parameter.name)}
-            )
+            name = _name(parameter, by_name, {ITEM: item or "*", **words})
             bits.append(Bit(parameter.bit, name, parameter.description, by_name.get(name)))
     return tuple(sorted(bits, key=lambda bit: bit.number))
+
+
+def _name(parameter: Parameter, scores: Iterable[str], given: Mapping[str, str]) -> str:
+    """Return the name of a parameter in the scores; ``*`` stands for a word nothing tells."""
+    unknown = words_of(parameter.name) - given.keys()
+    name = parameter.name.format_map({**dict.fromkeys(unknown, "*"), **given})
+    if not unknown:
+        return name
+    pattern = parameter.name.format_map({**dict.fromkeys(unknown, "\0"), **given})
+    found = re.compile(re.escape(pattern).replace("\0", "[^_]+"))
+    fitting = [score for score in scores if found.fullmatch(score)]
+    return fitting[0] if len(fitting) == 1 else name
 
 
 def bit_string(bits: Iterable[Bit]) -> str:

@@ -112,6 +112,11 @@ class Products:
         """Return a header of a product; ``QcError`` if it is not there or cannot be read."""
         return self._hdu(pro_catg, extension).header
 
+    def extensions(self, pro_catg: str) -> tuple[str, ...]:
+        """Return the names of the HDUs of a product, the primary first; ``QcError`` if it is not there."""
+        self._hdu(pro_catg, 0)
+        return tuple(hdu.name for hdu in self._open[pro_catg])
+
     def image(self, pro_catg: str, extension: int = 0) -> Floats:
         """Return an image or spectrum as float64, as it lies in the file; ``QcError`` if there is none."""
         return np.asarray(self._data(pro_catg, extension), dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import astropy.units as u
@@ -39,6 +40,7 @@ from products_xshooter import (
     response,
     wave_nm,
 )
+from qc_products_xshooter import DISPERSION_NM, LINES_PER_ORDER, SHIFT_PIX, ProductFolder, write_wavelength
 
 load("XSHOOTER", "idp")
 
@@ -182,6 +184,30 @@ def test_keywords_of_the_observation(tmp_path):
     # EXT_OBJ is not known; LAMNLIN of the recipe's table is a constant, not a measurement.
     for absent in ("EXT_OBJ", "LAMNLIN", "CDELT1", "BUNIT", "CD1_1", "ARCFILE", "FILTER", "RADECSYS"):
         assert absent not in header
+
+
+@pytest.mark.parametrize("solution", ["WAVE_TAB_2D_VIS", "XSH_MOD_CFG_OPT_2D_VIS"])
+def test_the_accuracy_of_the_wavelengths_is_measured_on_the_arc_lines_behind_them(tmp_path, solution):
+    arc = ProductFolder(tmp_path / "arc")
+    write_wavelength(arc, "VIS")
+    read = ((solution, str(arc.folder / f"{solution}.fits")),)
+    slit = slit_of(tmp_path).write()
+    job = slit.job(tmp_path / "conv")
+    job = replace(job, provenance=replace(job.provenance, calibrations=read))
+    header = fits.getheader(find_converter("xshooter_spectrum")(job)[0].path)
+    lines = LINES_PER_ORDER * 15
+    assert header["LAMNLIN"] == lines
+    assert header["LAMRMS"] == pytest.approx(SHIFT_PIX * DISPERSION_NM, rel=0.05)
+    assert header["SPEC_ERR"] == pytest.approx(header["LAMRMS"] / lines**0.5, rel=1e-4)
+
+
+def test_a_solution_without_its_lines_tells_no_accuracy(tmp_path):
+    slit = slit_of(tmp_path).write()
+    job = slit.job(tmp_path / "conv")
+    read = (("WAVE_TAB_2D_VIS", str(tmp_path / "masters" / "wave.fits")),)
+    job = replace(job, provenance=replace(job.provenance, calibrations=read))
+    header = fits.getheader(find_converter("xshooter_spectrum")(job)[0].path)
+    assert not {"LAMNLIN", "LAMRMS", "SPEC_ERR"} & set(header)
 
 
 def test_the_aperture_is_the_width_of_the_arms_own_slit(tmp_path):

@@ -48,6 +48,16 @@ def test_a_bit_of_an_item_is_that_of_its_fibre() -> None:
     assert bit_string(score_bits(parameters, scores)) == "0-"
 
 
+def test_a_word_that_is_not_given_is_the_only_one_the_scores_know() -> None:
+    of_arm = Parameter.model_validate(
+        parameter(0, "p").model_dump() | {"name": "p_{arm}", "product": "P_{arm}"}
+    )
+    assert bit_string(score_bits([of_arm], [score("p_VIS", Verdict.RED)])) == "1"
+    both = [score("p_VIS", Verdict.RED), score("p_UVB", Verdict.GREEN)]
+    assert bit_string(score_bits([of_arm], both)) == "-"
+    assert bit_string(score_bits([of_arm], both, arm="UVB")) == "0"
+
+
 def test_a_bit_tells_what_it_rests_on() -> None:
     (bit,) = score_bits([parameter(3, "glow_{item}")], [score("glow_007", Verdict.RED)], "007")
     assert (bit.number, bit.parameter, bit.meaning) == (3, "glow_007", "d")

@@ -17,9 +17,8 @@ from phoenix.idp.raw_header import (
     to_iso,
 )
 from phoenix.idp.sdp import SECONDS_PER_DAY, Observation, combined, on_grid
+from phoenix.instruments.xshooter.arms import SLIT_KEYWORDS
 
-#: The wheel that holds the slits of an arm.
-_SLITS = {"UVB": "INS.OPTI3.NAME", "VIS": "INS.OPTI4.NAME", "NIR": "INS.OPTI5.NAME"}
 #: Width x length in arcsec; JH: with the filter that keeps the K band out.
 _SLIT = re.compile(r"(\d\.\d)x11(JH)?")
 #: Last word of DPR TECH, and what names call it.
@@ -114,12 +113,12 @@ def read_exposures(raws: Sequence[Path], ab_name: str) -> Exposures:
 
 def _setting(name: str, raw: Hdu) -> Setting:
     arm = required_text(raw, "SEQ.ARM", name)
-    if arm not in _SLITS:
-        raise IdpError(f"{name}, ESO SEQ ARM", f"is {arm!r}", f"one of {', '.join(_SLITS)}")
-    slit = required_text(raw, _SLITS[arm], name)
+    if arm not in SLIT_KEYWORDS:
+        raise IdpError(f"{name}, ESO SEQ ARM", f"is {arm!r}", f"one of {', '.join(SLIT_KEYWORDS)}")
+    slit = required_text(raw, SLIT_KEYWORDS[arm], name)
     match = _SLIT.fullmatch(slit)
     if match is None:
-        raise IdpError(f"{name}, ESO {_SLITS[arm]}", f"is {slit!r}", "a slit such as 0.9x11")
+        raise IdpError(f"{name}, ESO {SLIT_KEYWORDS[arm]}", f"is {slit!r}", "a slit such as 0.9x11")
     *technique, last = required_text(raw, "DPR.TECH", name).split(",")
     if technique != ["ECHELLE", "SLIT"] or last not in _MODES:
         raise IdpError(

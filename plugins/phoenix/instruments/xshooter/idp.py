@@ -5,7 +5,7 @@ recipe combines. Telluric standards are converted as well. Ancillary files: the 
 extraction (ANCILLARY.2DSPECTRUM), the QC report (ANCILLARY.PREVIEW), AB and recipe log (ANCILLARY.README).
 
 The recipe can write an SDP table itself; its data are taken and its header is not: it lacks RADESYS, has a
-TITLE that is not unique and keywords of the archive, and its LAMNLIN and LAMRMS are constants.
+TITLE that is not unique, counts frames on the sky of an offset, and its LAMNLIN and LAMRMS are constants.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from phoenix.idp.provenance import provenance_cards
 from phoenix.idp.registry import converter
 from phoenix.idp.sdp import Calibration, Observation, extension_cards, primary_cards, score_cards
 from phoenix.idp.spectrum import encode_spectrum
+from phoenix.instruments.xshooter.arc_lines import SOLUTIONS, ArcLines, arc_lines
 from phoenix.instruments.xshooter.columns import FLUX_UNIT, to_spectrum
 from phoenix.instruments.xshooter.exposure import Setting, read_exposures
 from phoenix.instruments.xshooter.idp_configuration import XshooterConversion
@@ -87,7 +88,7 @@ def _calibration_of(job: ConversionJob, reduced: Reduced, setting: Setting) -> C
     good = np.flatnonzero(reduced.good)
     if good.size < 2:
         raise IdpError(job.ab.name, "no bin is good", "a spectrum", "read the recipe's log")
-    wave_nm = reduced.wave_nm
+    wave_nm, lines = reduced.wave_nm, _arc_lines(job, setting.arm)
     return Calibration(
         fluxed=True,
         specsys="TOPOCENT",
@@ -99,10 +100,24 @@ def _calibration_of(job: ConversionJob, reduced: Reduced, setting: Setting) -> C
         snr=round(float(np.median(reduced.snr[good])), 3),
         aperture_arcsec=setting.slit_arcsec,
         disperser=setting.arm,
+        line_rms_nm=round(lines.rms_nm, 10) if lines else None,
+        lines=lines.number if lines else None,
         gain_e_adu=reduced.header.number("DET.OUT1.CONAD"),
         ron_e=reduced.header.number("DET.OUT1.RON"),
         total_flux=setting.slit_arcsec >= configuration.total_flux_arcsec,
     )
+
+
+def _arc_lines(job: ConversionJob, arm: str) -> ArcLines | None:
+    """Return the arc lines behind the wavelengths: their table lies beside the solution the recipe read.
+
+    None for a solution from elsewhere, which came without it.
+    """
+    for pro_catg, path in job.provenance.calibrations:
+        residuals = Path(path).with_name(f"WAVE_RESID_TAB_LINES_{arm}.fits")
+        if pro_catg in {f"{name}_{arm}" for name in SOLUTIONS} and residuals.is_file():
+            return arc_lines(read_fits(residuals).hdus[1].records(), str(residuals))
+    return None
 
 
 def _pipeline_of(job: ConversionJob, reduced: Reduced) -> str:
