@@ -147,14 +147,20 @@ def ab_of(task: str, arm: str) -> AssociationBlock:
 
 
 def job_of(
-    configuration: Configuration, products: list[Product], folder: Path, task: str, ab: AssociationBlock
+    configuration: Configuration,
+    products: list[Product],
+    folder: Path,
+    task: str,
+    ab: AssociationBlock,
+    *,
+    page: bool = False,
 ) -> QcJob:
-    """Return the QC job of products; pages go into the folder."""
+    """Return the QC job of products; a page goes into the folder when it is asked for."""
     qc = configuration.qc("XSHOOTER")
     return QcJob(
         ab=ab,
         products=tuple(products),
-        qc=qc.tasks[task],
+        qc=qc.tasks[task] if page else qc.tasks[task].model_copy(update={"report": None}),
         threshold_version=qc.version,
         words=words_of_rules(configuration.rules("XSHOOTER")),
         report_folder=str(folder / "reports"),

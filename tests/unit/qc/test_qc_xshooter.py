@@ -29,15 +29,23 @@ def folder(tmp_path: Path) -> ProductFolder:
     return ProductFolder(tmp_path / "products")
 
 
-def calibrated(configuration: Configuration, folder: ProductFolder, task: str, arm: str = "VIS") -> QcResult:
-    return run_job(job_of(configuration, folder.products, folder.folder, task, ab_of(task, arm)))
+def calibrated(
+    configuration: Configuration, folder: ProductFolder, task: str, arm: str = "VIS", *, page: bool = False
+) -> QcResult:
+    ab = ab_of(task, arm)
+    return run_job(job_of(configuration, folder.products, folder.folder, task, ab, page=page))
 
 
 def reduced(
-    configuration: Configuration, slit: Slit, task: str = "science_stare", **changes: object
+    configuration: Configuration,
+    slit: Slit,
+    task: str = "science_stare",
+    *,
+    page: bool = False,
+    **changes: object,
 ) -> QcResult:
     ab = replace(ab_of(task, slit.arm), **changes)  # type: ignore[arg-type]
-    return run_job(job_of(configuration, slit.products, slit.folder, task, ab))
+    return run_job(job_of(configuration, slit.products, slit.folder, task, ab, page=page))
 
 
 def numbers(result: QcResult) -> dict[str, float]:
@@ -67,27 +75,39 @@ def assert_drawn(path: Path) -> None:
 
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("task", WRITERS)
-def test_every_calibration_is_measured_and_drawn_without_a_problem(
+def test_every_calibration_is_measured_without_a_problem(
     configuration: Configuration, folder: ProductFolder, task: str, arm: str
 ) -> None:
     WRITERS[task](folder, arm)
     result = calibrated(configuration, folder, task, arm)
     assert result.problems == ()
     assert Verdict.RED not in verdicts(result).values()
+
+
+@pytest.mark.parametrize("task", WRITERS)
+def test_every_calibration_has_its_page(
+    configuration: Configuration, folder: ProductFolder, task: str
+) -> None:
+    WRITERS[task](folder, "VIS")
+    result = calibrated(configuration, folder, task, page=True)
+    assert result.problems == ()
     ((kind, path),) = result.reports
     assert kind == task
     assert_drawn(Path(path))
 
 
-@pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize(
-    ("task", "technique", "exposures"),
-    [("science_stare", "STARE", 1), ("science_nod", "NODDING", 2), ("science_offset", "OFFSET", 1)],
+    ("task", "technique", "exposures", "arm"),
+    [
+        ("science_stare", "STARE", 1, "UVB"),
+        ("science_nod", "NODDING", 2, "VIS"),
+        ("science_offset", "OFFSET", 1, "NIR"),
+    ],
 )
 def test_every_spectrum_is_measured_and_drawn_without_a_problem(
     configuration: Configuration, tmp_path: Path, task: str, technique: str, exposures: int, arm: str
 ) -> None:
-    result = reduced(configuration, Slit(tmp_path, arm, technique, exposures).write(), task)
+    result = reduced(configuration, Slit(tmp_path, arm, technique, exposures).write(), task, page=True)
     assert result.problems == ()
     assert Verdict.RED not in verdicts(result).values()
     ((kind, path),) = result.reports
@@ -153,11 +173,11 @@ def test_without_an_object_it_has_no_place_on_the_slit(configuration: Configurat
     slit = Slit(tmp_path).write()
     with fits.open(slit.path("SCI_SLIT_FLUX_MERGE2D_VIS"), mode="update") as hdus:
         hdus[0].data[:] = np.random.default_rng(3).normal(0, 1e-17, hdus[0].data.shape)
-    result = reduced(configuration, slit)
+    result = reduced(configuration, slit, page=True)
     assert result.problems == ()
+    assert len(result.reports) == 1
     assert "sci_fwhm_VIS" not in numbers(result)
     assert "sci_position_VIS" not in numbers(result)
-    assert len(result.reports) == 1
 
 
 def test_the_bias_has_its_hot_pixels_counted(configuration: Configuration, folder: ProductFolder) -> None:
@@ -225,7 +245,7 @@ def test_two_runs_write_the_same_picture(configuration: Configuration, tmp_path:
     slit = Slit(tmp_path).write()
 
     def picture() -> bytes:
-        ((_, path),) = reduced(configuration, slit).reports
+        ((_, path),) = reduced(configuration, slit, page=True).reports
         return Path(path).read_bytes()
 
     assert picture() == picture()

@@ -39,7 +39,7 @@ def science_page(source: Source, card: Scorecard, *rows: Row) -> Page:
     facts = (
         f"OB {observed} {keyword_value(header, 'OBS.NAME') or ''}".rstrip() if observed else source.ab.stem,
         _begun(source, header),
-        f"{frames} frames" if frames else "",
+        f"{frames} frame{'' if frames == 1 else 's'}" if frames else "",
         f"{header.get('EXPTIME', 0):g} s",
         f"airmass {airmass:.2f}" if isinstance(airmass, float) else "",
         *_read_out(header, arm),
