@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from idp_draft import Draft
 from phoenix.archive.fitsverify import fitsverify
@@ -367,6 +368,12 @@ def test_a_keyword_its_sources_contradict_is_found(good, delivery, keyword, valu
     assert keyword.replace("MJD_", "MJD-").replace("OBID1", "OBIDi") in told(
         [path], {ARCFILE: delivery.parent / "products" / "raw.fits"}
     )
+
+
+def test_a_frame_on_the_sky_is_no_source_of_a_spectrum(good, delivery):
+    raw = delivery.parent / "products" / "raw.fits"
+    fits.setval(raw, "HIERARCH ESO DPR TYPE", value="SKY")
+    assert f"source {ARCFILE} is a frame on the sky" in told([good], {ARCFILE: raw})
 
 
 def test_a_product_made_of_products_of_the_same_delivery_is_fine(good):

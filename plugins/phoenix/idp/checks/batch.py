@@ -112,6 +112,10 @@ def _compare(product: FitsFile, headers: Sequence[Header]) -> Iterator[Finding]:
         yield finding(
             "BAT-01", name, f"NCOMBINE is {primary.get('NCOMBINE')}, there are {len(headers)} sources"
         )
+    if primary.text("PRODCATG") == "SCIENCE.SPECTRUM":
+        for source, header in zip(sources(product), headers, strict=True):
+            if header.get("DPR.TYPE") == "SKY":
+                yield finding("BAT-01", name, f"source {source} is a frame on the sky: it counts in nothing")
     starts = [_number(header, "MJD-OBS") for header in headers]
     exptimes_s = [_exposed_s(header) for header in headers]
     ends = [start + exptime / SECONDS_PER_DAY for start, exptime in zip(starts, exptimes_s, strict=True)]
