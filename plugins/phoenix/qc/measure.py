@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from phoenix.config.qc import ITEM, Parameter
 from phoenix.errors import PhoenixError, QcError
 from phoenix.model.score import Qc1Value, QcProblem
+from phoenix.qc.measured import Measured
 from phoenix.qc.products import Match, keyword_value
 from phoenix.qc.registry import Source, find_measurement
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A QC1 value with the parameter it belongs to, the words of its product, and its order, fibre ..."""
-
-    qc1: Qc1Value
-    parameter: Parameter
-    words: Mapping[str, str]
-    item: str = ""
 
 
 def measure_all(

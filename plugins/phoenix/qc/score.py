@@ -8,7 +8,7 @@ from phoenix.config.qc import Threshold
 from phoenix.headers.conditions import first_failure
 from phoenix.model.frame import Value
 from phoenix.model.score import Score, Verdict
-from phoenix.qc.measure import Measured
+from phoenix.qc.measured import Measured
 
 
 def score_all(

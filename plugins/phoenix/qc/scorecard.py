@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from phoenix.config.qc import ITEM, Parameter, words_of
 from phoenix.model.score import QcProblem, Score, Verdict
 from phoenix.qc.bits import bit_string, score_bits
-
-if TYPE_CHECKING:
-    from phoenix.qc.measure import Measured
+from phoenix.qc.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from phoenix.config.qc import Parameter, Threshold
 from phoenix.model.score import Qc1Value, Verdict
-from phoenix.qc.measure import Measured
+from phoenix.qc.measured import Measured
 from phoenix.qc.score import applicable, score_all, score_value
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)

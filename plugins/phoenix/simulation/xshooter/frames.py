@@ -78,9 +78,7 @@ class XshooterLight:
         exptime_s, orders = exposure.template.exptime_s, self.echellogram(arm)
         lines_nm = sky_lines_nm(arm)
         sky = optics.continuum(orders, skylight(arm, exptime_s))
-        lines = optics.emission_lines(
-            orders, lines_nm, np.full(len(lines_nm), SKY_LINE_E_PER_S * exptime_s)
-        )
+        lines = optics.emission_lines(orders, lines_nm, np.full(len(lines_nm), SKY_LINE_E_PER_S * exptime_s))
         both = {order: sky[order] + lines[order] for order in sky}
         frame = SCATTERED_E + optics.image(orders, both, optics.filled_slit)
         if shot.kind is not OFFSET_SKY:

@@ -112,9 +112,7 @@ class _NightLog:
     def _block(self, name: str, target: Star | StandardStar | None, templates: int) -> ObservationBlock:
         self._block_id += 1
         programme = SCIENCE_RUN if isinstance(target, Star) else CALIBRATION_RUN
-        return ObservationBlock(
-            self._block_id, name, programme, self._clock.step(20.0), templates, target
-        )
+        return ObservationBlock(self._block_id, name, programme, self._clock.step(20.0), templates, target)
 
     def _calibrate(self, name: str, tasks: tuple[tuple[Kind, int, float], ...]) -> None:
         block = self._block(name, None, len(tasks))

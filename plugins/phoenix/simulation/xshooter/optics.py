@@ -92,9 +92,7 @@ def point(fwhm_arcsec: float, centre_arcsec: float = 0.0) -> SlitProfile:
     return partial(_gaussian, sigma_arcsec=sigma, centre_arcsec=centre_arcsec)
 
 
-def _gaussian(
-    slit_arcsec: Floats, pixel_arcsec: float, sigma_arcsec: float, centre_arcsec: float
-) -> Floats:
+def _gaussian(slit_arcsec: Floats, pixel_arcsec: float, sigma_arcsec: float, centre_arcsec: float) -> Floats:
     width, half = sigma_arcsec * np.sqrt(2.0), pixel_arcsec / 2
     offset = slit_arcsec - centre_arcsec
     return np.asarray(0.5 * (erf((offset + half) / width) - erf((offset - half) / width)), float)

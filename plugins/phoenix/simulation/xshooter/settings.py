@@ -74,12 +74,16 @@ FORMAT_CHECK = Kind(
     "format check", "CALIB", "LAMP,FMTCHK", "ECHELLE,PINHOLE", "XSHOOTER_slt_cal_FmtChk", "arc", PINHOLE
 )
 ORDER_POSITION = Kind(
-    "order position", "CALIB", "LAMP,ORDERDEF", "ECHELLE,PINHOLE", "XSHOOTER_slt_cal_Orderdef", "flat", PINHOLE
+    "order position",
+    "CALIB",
+    "LAMP,ORDERDEF",
+    "ECHELLE,PINHOLE",
+    "XSHOOTER_slt_cal_Orderdef",
+    "flat",
+    PINHOLE,
 )
 FLAT = Kind("flat", "CALIB", "LAMP,FLAT", "ECHELLE,SLIT", "XSHOOTER_slt_cal_Flat", "flat")
-ARC = Kind(
-    "arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "XSHOOTER_slt_cal_Arc", "arc", MULTI_PINHOLE
-)
+ARC = Kind("arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "XSHOOTER_slt_cal_Arc", "arc", MULTI_PINHOLE)
 STARE = Kind("stare", "SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE", "XSHOOTER_slt_obs_Stare")
 NOD = Kind("nod", "SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING", "XSHOOTER_slt_obs_AutoNodOnSlit")
 OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "XSHOOTER_slt_obs_FixedSkyOffset")

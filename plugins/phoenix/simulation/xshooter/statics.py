@@ -42,7 +42,9 @@ def static_files(size: str) -> Iterator[StaticFile]:
         yield _file(arm, "SKY_LINE_LIST", _line_list(sky_lines_nm(arm)))
         yield _file(arm, "ATMOS_EXT", _extinction())
         grid_nm = np.arange(arm.shortest_nm - 20.0, arm.longest_nm + 20.0, 0.1)
-        yield _catalogue(arm, "FLUX_STD_CATALOG", [_flux(star.flux_at(grid_nm), grid_nm) for star in STANDARDS])
+        yield _catalogue(
+            arm, "FLUX_STD_CATALOG", [_flux(star.flux_at(grid_nm), grid_nm) for star in STANDARDS]
+        )
         yield _catalogue(arm, "RESP_FIT_POINTS_CAT", [_fit_points(arm) for _ in STANDARDS])
 
 
@@ -105,7 +107,9 @@ def _theoretical(arm: Arm, orders: Echellogram, pinholes: tuple[int, ...]) -> li
         for pinhole in pinholes:
             slit_arcsec = PINHOLES_ARCSEC[pinhole]
             x, y = orders.position(order, wave_nm, slit_arcsec)
-            rows += [(w, order, slit_arcsec, pinhole, *xy) for w, *xy in zip(wave_nm, x + 1, y + 1, strict=True)]
+            rows += [
+                (w, order, slit_arcsec, pinhole, *xy) for w, *xy in zip(wave_nm, x + 1, y + 1, strict=True)
+            ]
     rows.sort(key=lambda row: (-row[1], row[0], row[3]))
     table = np.array(rows)
     return [
