@@ -50,7 +50,15 @@ def one_run(folder: Path) -> FieldTruth:
     return _simulated(folder, (first, second))
 
 
-def _simulated(folder: Path, pattern: Pattern, stars: int | None = None, seed: int = 1) -> FieldTruth:
+def one_unit(folder: Path) -> list[Path]:
+    """Simulate the raw frames of one unit and no pixel table; return them in the order of time."""
+    _simulated(folder, ((),), raw=True)
+    return sorted((folder / "raw" / NIGHT).glob("*.fits"))
+
+
+def _simulated(
+    folder: Path, pattern: Pattern, stars: int | None = None, seed: int = 1, *, raw: bool = False
+) -> FieldTruth:
     def poor_field(hour: int, band: int) -> Field:
         rich = field_at(hour, band)
         return replace(rich, stars=rich.stars[:stars])
@@ -58,6 +66,6 @@ def _simulated(folder: Path, pattern: Pattern, stars: int | None = None, seed: i
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(month, "PATTERN", pattern)
         patch.setattr(month, "field_at", poor_field)
-        plan = SimulationPlan("MUSE", MONTH, len(pattern), seed, "small")
+        plan = SimulationPlan("MUSE", MONTH, len(pattern), seed, "small", raw)
         simulator("MUSE").simulate(plan, folder, lambda _done, _total, _name: None)
     return load_truth(folder / "truth.json")

@@ -27,12 +27,15 @@ def simulate(
     nights: Annotated[int, typer.Option(min=1, max=28)] = 5,
     seed: Annotated[int, typer.Option()] = 1,
     size: Annotated[Size, typer.Option()] = Size.SMALL,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="MUSE: raw frames of one unit as well, in the first night")
+    ] = False,
 ) -> None:
     """Write simulated raw frames, static tables and their truth; the same call gives the same bytes."""
     from phoenix.simulation import simulator
     from phoenix.simulation.plan import SimulationPlan
 
-    plan = SimulationPlan(instrument.upper(), month, nights, seed, size.value)
+    plan = SimulationPlan(instrument.upper(), month, nights, seed, size.value, raw)
     folder = out or get_configuration().root
     columns = (
         TextColumn("simulate {task.description}"),

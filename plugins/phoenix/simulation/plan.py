@@ -28,6 +28,8 @@ class SimulationPlan:
         Seed of all noise.
     size : {'small', 'full'}
         ``full`` has the binning astronomers use, ``small`` a coarser one for quick demonstrations.
+    raw : bool
+        Raw frames as well, where a simulator writes other files: MUSE, of one unit.
     """
 
     instrument: str
@@ -35,6 +37,7 @@ class SimulationPlan:
     nights: int
     seed: int
     size: Literal["small", "full"]
+    raw: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])", self.month):
@@ -54,14 +57,26 @@ class SimulationPlan:
         first = date(year, month, FIRST_NIGHT_OF_MONTH)
         return [first + timedelta(days=i) for i in range(self.nights)]
 
-    def require(self, instrument: str) -> None:
+    def require(self, instrument: str, *, raw: bool = False) -> None:
         """See that the plan is one of this instrument.
+
+        Parameters
+        ----------
+        raw : bool
+            Whether its simulator knows raw frames as well.
 
         Raises
         ------
         UsageError
-            If it is another's.
+            If it is another's, or asks for raw frames as well where there are no others.
         """
+        if self.raw and not raw:
+            raise UsageError(
+                "--raw",
+                f"frames of {instrument} are raw frames anyhow",
+                "it for MUSE, whose months are pixel tables",
+                "leave it away",
+            )
         if self.instrument.upper() != instrument:
             raise UsageError(
                 "instrument", self.instrument, instrument, "take the simulator of that instrument"

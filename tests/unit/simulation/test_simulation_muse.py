@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from muse_frames import MONTH, NIGHT, one_ob
+from muse_frames import MONTH, NIGHT, one_ob, one_unit
 from phoenix.config.loader import Configuration
 from phoenix.errors import UsageError
 from phoenix.headers.classify import classify
@@ -155,6 +155,21 @@ def test_a_sky_shows_the_sky_and_nothing_else(tmp_path: Path) -> None:
         expected = SKY_PER_S_A * STEP_A * blank.exptime_s
         assert hdus["data"].data.ravel()[good].mean() == pytest.approx(expected, rel=1e-3)
         assert np.ptp(hdus["stat"].data.ravel()[good]) < 0.01 * expected, "no source anywhere"
+
+
+def test_raw_frames_of_a_unit_are_those_of_a_night_with_its_tables(tmp_path: Path) -> None:
+    rules = Configuration().rules("MUSE")
+    found = [classify(read_header(path), rules) for path in one_unit(tmp_path)]
+    assert [each.name for each in found if each] == ["BIAS"] * 3 + ["FLAT"] * 3 + ["OBJECT"]
+    (wavelengths,) = (tmp_path / "masters").glob("*.fits")
+    assert fits.getval(wavelengths, "ESO PRO CATG") == "WAVECAL_TABLE"
+    assert (tmp_path / "static" / "GEOMETRY_TABLE.fits").is_file()
+
+
+def test_raw_frames_as_well_are_refused_where_there_are_no_others(tmp_path: Path) -> None:
+    plan = SimulationPlan("KMOS", MONTH, 1, 1, "small", raw=True)
+    with pytest.raises(UsageError, match="raw frames anyhow"):
+        simulator("KMOS").simulate(plan, tmp_path, lambda *_: None)
 
 
 def test_sources_of_a_field_are_apart_and_inside() -> None:
