@@ -123,7 +123,8 @@ def create_abs(
     associations : Path, optional
         The folder of calSelector's association files; default: the site's.
     target : str, optional
-        Only the ABs of this target of a run; those of others stay as they are.
+        Only the ABs of this target of a run, or of the target of the AB of that name; those of others stay as
+        they are.
 
     Raises
     ------
@@ -161,9 +162,11 @@ def create_abs(
 
 def _of_target(found: Sourced, target: str) -> Sourced:
     """Leave only the ABs of a target, as their setting names it, and withdraw none of the others."""
-    blocks = tuple(block for block in found.blocks if dict(block.ab.match_keys).get(TARGET) == target)
-    if not blocks:
-        known = sorted({dict(block.ab.match_keys).get(TARGET, "") for block in found.blocks} - {""})
+    targets = {block.ab.name: dict(block.ab.match_keys).get(TARGET, "") for block in found.blocks}
+    wanted = targets.get(target, target)
+    blocks = tuple(block for block in found.blocks if targets[block.ab.name] == wanted)
+    if not wanted or not blocks:
+        known = sorted(set(targets.values()) - {""})
         raise UsageError(
             f"target {target}",
             "no AB of the batch is of it",

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from phoenix.config.loader import Configuration
 from phoenix.model.ab import Completeness
-from phoenix.model.batch import BatchKey, BatchState
+from phoenix.model.batch import BatchKey, BatchKind, BatchState
 from phoenix.model.frame import FrameKind
 from phoenix.model.outcome import Outcome
 from phoenix.model.product import IngestState
 from phoenix.model.report import AbLine, BatchReport, NightLine, RedLine
 from phoenix.model.score import Verdict
+from phoenix.store.ab_trees import AbTrees
 from phoenix.store.abs import waiting_for
 from phoenix.store.batches import BatchRepository
 from phoenix.store.database import Database
@@ -72,6 +73,7 @@ def batch_report(database: Database, configuration: Configuration, release: str,
             recipe_s=_recipe_seconds(session, batch),
             slots=configuration.host.slots,
             links=_links(configuration, release, key),
+            left_out=_left_out(configuration, release, key),
         )
 
 
@@ -142,6 +144,15 @@ def _bad_frames(session: Session, configuration: Configuration, release: str, ke
         f"{row.path}: {row.problem or 'no rule classifies it; `phoenix frames orphans` tells why'}"
         for row in rows
     )
+
+
+def _left_out(configuration: Configuration, release: str, key: str) -> tuple[str, ...]:
+    """Say why exposures of a run are in no AB; of nights `phoenix ab left-out` tells."""
+    if configuration.release(release).batch is not BatchKind.RUN:
+        return ()
+    told = AbTrees(configuration.folders).left_out(release, key)
+    counts = Counter(f"{out['code']}: {out['reason']}" for out in told)
+    return tuple(f"{why} (exposures: {number})" for why, number in counts.items())
 
 
 def _line(configuration: Configuration, row: AbRow, key: str) -> AbLine:

@@ -45,7 +45,10 @@ def create(
     associations: Annotated[
         Path | None, typer.Option(help="folder of calSelector's XML files; default: the site's")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="only this target of a run, as OBS.TARG.NAME")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-a", help="only this target of a run: OBS.TARG.NAME, or an AB of it"),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Make the ABs of a batch, or take them from stored trees; exit 1 if some could not be made."""

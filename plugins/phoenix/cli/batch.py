@@ -25,7 +25,7 @@ def run(
     only: Annotated[str, typer.Option(help="steps, comma separated, e.g. create_abs,edit_abs")] = "",
     ab: Annotated[
         list[str] | None,
-        typer.Option(help="only this AB and those it waits for; no step after the recipes"),
+        typer.Option("--ab", "-a", help="only this AB and those it waits for; no step after the recipes"),
     ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:

@@ -101,6 +101,8 @@ class BatchReport:
         Wall time of all recipes added up, seconds.
     slots
         Recipes that may run at the same time.
+    left_out
+        Why exposures of a run are in no AB, with their number.
     """
 
     site: str
@@ -121,6 +123,7 @@ class BatchReport:
     recipe_s: float
     slots: int
     links: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -199,6 +202,7 @@ class BatchReport:
             ("problems", [[problem] for problem in self.problems]),
             ("ABs without product", [_told(line) for line in self.troubled]),
             ("ABs excluded", [_told(line) for line in self.excluded]),
+            ("exposures left out", [[line] for line in self.left_out]),
             ("IDPs not ingested", [[line] for line in self.not_ingested]),
             (self.held_title, [[line] for line in self.held]),
             ("red scores", reds),

@@ -11,6 +11,7 @@ from builders_muse import DEEP, MUSE_R, NOW, RUN, MuseEngine, MuseRun
 from phoenix.chain.deep import announce, complete_runs, progress
 from phoenix.chain.execute import run_ab
 from phoenix.chain.plan import nights_with_frames
+from phoenix.chain.report import batch_report
 from phoenix.chain.run import BatchRun, Step
 from phoenix.config.loader import Configuration
 from phoenix.errors import UsageError
@@ -185,6 +186,29 @@ def test_one_target_is_made_alone_and_the_others_stay(
     assert len([ab for ab in site.deep()["deep_combine"] if not ab.exclusion]) == 2
     with pytest.raises(UsageError, match="one of HUDF, NGC 253"):
         site.create(target="M 31")
+
+
+def test_one_target_is_made_alone_by_the_name_of_its_ab(
+    database: Database, configuration: Configuration
+) -> None:
+    site = MuseRun(database, configuration)
+    site.night("2021-03-04", (1, "HUDF", 1), (2, "NGC 253", 1))
+    site.night("2021-03-05", (3, "HUDF", 1), (4, "NGC 253", 1))
+    site.process(site.exposures())
+    first, *_ = site.exposures()
+    site.create(target=first.replace("_post.ab", "_dpc.ab"))
+    made = site.deep()
+    assert set(made) == {"deep_alignment", "deep_combine"}
+    assert {dict(ab.match_keys)["target"] for abs_ in made.values() for ab in abs_} == {"HUDF"}
+
+
+def test_the_report_says_why_exposures_are_left_to_muse_r(run: MuseRun) -> None:
+    run.create()
+    report = batch_report(run.database, run.configuration, DEEP, RUN)
+    (why,) = report.left_out
+    assert why.startswith("SINGLE_OB: OB 2 is the only one of target NGC 253")
+    assert why.endswith("(exposures: 2)")
+    assert why in report.text()
 
 
 def test_a_run_nobody_processed_is_refused(database: Database, configuration: Configuration) -> None:
