@@ -94,7 +94,7 @@ def read_reduced(job: ConversionJob) -> Reduced:
             "give the AB its response and extinction, and run the recipe again",
         )
     arm, kind = found[0]["arm"], found[0]["kind"]
-    table = job.find(f"SCI_SLIT_FLUX_IDP_{arm}")
+    table = job.find(f"{kind}_SLIT_FLUX_IDP_{arm}") or job.find(f"SCI_SLIT_FLUX_IDP_{arm}")
     merged = _from_images(job, arm, kind)
     return _usable(_from_table(read_fits(Path(table.path)), merged) if table else merged)
 
