@@ -320,16 +320,17 @@ def test_kmos_flats_without_frames_of_the_lamp_off_are_excluded() -> None:
     assert ab(result, "science").completeness is Completeness.INCOMPLETE
 
 
-def xshooter_night() -> Night:
+#: Tables of a site that owns the physical model and versioned response curves, and of one that owns neither.
+XSHOOTER_OWNED = ("XSH_MOD_CFG_TAB", "RESPONSE_MERGE1D_SLIT")
+XSHOOTER_POOR = (
+    "THEO_TAB_SING", "THEO_TAB_MULT", "SKY_LINE_LIST", "FLUX_STD_CATALOG", "RESP_FIT_POINTS_CAT",
+)  # fmt: skip
+
+
+def xshooter_night(tables: tuple[str, ...] = XSHOOTER_OWNED) -> Night:
     night = Night("XSHOOTER", "XSHOOT_R2")
     for arm in ("UVB", "VIS", "NIR"):
-        for catg in (
-            "SPECTRAL_FORMAT_TAB",
-            "XSH_MOD_CFG_TAB",
-            "ARC_LINE_LIST",
-            "RESPONSE_MERGE1D_SLIT",
-            "ATMOS_EXT",
-        ):
+        for catg in ("SPECTRAL_FORMAT_TAB", "ARC_LINE_LIST", "ATMOS_EXT", *tables):
             night.static(f"{catg}_{arm}")
     for arm in ("UVB", "VIS"):
         night.template(("CALIB", "BIAS", "IMAGE"), keywords=xshooter(arm), count=5, exptime_s=0.0)
@@ -369,13 +370,47 @@ def test_xshooter_makes_an_ab_for_each_arm() -> None:
     ]  # fmt: skip
     assert tags(nir)[1] == "MASTER_DARK_NIR", "no bias for the infrared"
     assert vis.expected == (
-        "SCI_SLIT_MERGE1D_VIS", "SCI_SLIT_MERGE2D_VIS",
+        "SCI_SLIT_FLUX_IDP_VIS", "SCI_SLIT_MERGE1D_VIS", "SCI_SLIT_MERGE2D_VIS",
         "SCI_SLIT_FLUX_MERGE1D_VIS", "SCI_SLIT_FLUX_MERGE2D_VIS",
     )  # fmt: skip
     flats = {block.ab.raws[0].tag: [raw.tag for raw in block.ab.raws] for block in result.blocks
              if block.ab.task == "flat"}  # fmt: skip
     assert flats["FLAT_D2_SLIT_UVB"] == ["FLAT_D2_SLIT_UVB"] * 3 + ["FLAT_QTH_SLIT_UVB"] * 3
     assert flats["FLAT_SLIT_NIR_ON"] == ["FLAT_SLIT_NIR_ON"] * 3 + ["FLAT_SLIT_NIR_OFF"] * 3
+
+
+def test_xshooter_without_the_physical_model_goes_by_polynomials() -> None:
+    night = xshooter_night(XSHOOTER_POOR)
+    night.template(("CALIB", "STD,FLUX", "ECHELLE,SLIT,STARE"), keywords=xshooter("VIS"))
+    night.template(("SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING"), keywords=xshooter("VIS"), count=2)
+    result = night.associated()
+    assert whole(result)
+    check, arc, science = (
+        ab(result, "format_check", 1),
+        ab(result, "wavelength", 1),
+        ab(result, "science_nod"),
+    )
+    assert tags(check) == [
+        "SPECTRAL_FORMAT_TAB_VIS", "THEO_TAB_SING_VIS", "ARC_LINE_LIST_VIS", "MASTER_BIAS_VIS",
+    ]  # fmt: skip
+    assert check.expected == ("ORDER_TAB_GUESS_VIS", "WAVE_TAB_GUESS_VIS")
+    assert {"WAVE_TAB_GUESS_VIS", "THEO_TAB_MULT_VIS"} <= set(tags(arc))
+    assert "WAVE_TAB_2D_VIS" in arc.expected
+    assert not any(catg.startswith("XSH_MOD_CFG") for block in result.blocks for catg in block.ab.expected)
+    assert {"WAVE_TAB_2D_VIS", "DISP_TAB_VIS"} <= set(tags(science))
+    (response,) = (calib for calib in science.mcalibs if calib.tag == "RESPONSE_MERGE1D_SLIT_VIS")
+    assert response.source == ab(result, "response").name
+
+
+def test_xshooter_reduces_telluric_standards_with_the_science() -> None:
+    night = xshooter_night()
+    night.template(("CALIB", "STD,TELLURIC", "ECHELLE,SLIT,NODDING"), keywords=xshooter("NIR"), count=2)
+    night.template(("CALIB", "STD,TELLURIC", "ECHELLE,SLIT,STARE"), keywords=xshooter("VIS"), count=2)
+    result = night.associated()
+    assert whole(result)
+    counts = counted(result)
+    assert (counts["telluric_nod"], counts["telluric_stare"]) == (1, 2)
+    assert "TELL_SLIT_FLUX_MERGE1D_NIR" in ab(result, "telluric_nod").expected
 
 
 def test_xshooter_takes_the_flat_of_its_slit_only() -> None:

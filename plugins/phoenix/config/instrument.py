@@ -89,6 +89,9 @@ class Sanity(Strict):
         default=None, ge=1, description="with ext: all, how many extensions there must be"
     )
     when: When = Field(default={}, description="on the AB's setting (its match keys), by alias")
+    only_with: str = Field(
+        default="", description="PRO.CATG the recipe must have written too for the limit to hold; {split}"
+    )
     at_least: float | None = None
     at_most: float | None = None
     relative_to: Reference | None = None

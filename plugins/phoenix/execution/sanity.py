@@ -77,7 +77,8 @@ def product_pattern(pro_catg: str, splits: Mapping[str, Split]) -> re.Pattern[st
 def beyond_limits(limits: Iterable[Sanity], written: Written) -> Iterator[Finding]:
     """Name headers that break limits, and limits that could not be checked."""
     for limit in limits:
-        if first_failure(limit.when, written.setting.get) is None:
+        beside = not limit.only_with or any(written.named(limit.only_with))
+        if beside and first_failure(limit.when, written.setting.get) is None:
             for product in written.named(limit.product):
                 yield from _beyond(limit, product, written)
 

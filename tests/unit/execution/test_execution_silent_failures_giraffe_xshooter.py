@@ -9,6 +9,7 @@ from phoenix.model.outcome import Outcome
 
 FIBRES = task_ab("GIRAFFE", "science", expected=("SCIENCE_RBNSPECTRA", "SCIENCE_RBNSPEC_IDP"))
 ARC = task_ab("GIRAFFE", "wavelength", expected=("DISPERSION_SOLUTION", "LINE_DATA"))
+SOLUTION = task_ab("XSHOOTER", "wavelength", expected=("WAVE_TAB_2D_VIS",), match_keys=(("arm", "VIS"),))
 STARE = task_ab(
     "XSHOOTER",
     "science_stare",
@@ -118,3 +119,42 @@ def test_a_product_of_the_wrong_arm() -> None:
     assert judged(ab, [written("MASTER_BIAS_VIS")]).findings == (
         "expected product MASTER_BIAS_UVB was not written",
     )
+
+
+@pytest.mark.parametrize(
+    ("x_px", "y_px", "words"),
+    [
+        (0.01, 0.01, ""),
+        (3.03, 3.20, "WAVE_RESID_TAB_LINES_VIS has QC.POLY.RESX_RMS = 3.03; expected at most 0.5 pixel"),
+        (3.99, 1.28, "WAVE_RESID_TAB_LINES_VIS has QC.POLY.RESX_RMS = 3.99; expected at most 0.5 pixel"),
+        (0.08, 1.36, "WAVE_RESID_TAB_LINES_VIS has QC.POLY.RESY_RMS = 1.36; expected at most 0.5 pixel"),
+    ],
+    ids=["right", "turned upside down", "shifted along the slit", "shifted along the spectrum"],
+)
+def test_a_lost_solution_of_xshooter(x_px: float, y_px: float, words: str) -> None:
+    """Figures of real runs on arcs turned and shifted: all ended with exit code 0."""
+    residuals = {"QC.POLY.RESX_RMS": x_px, "QC.POLY.RESY_RMS": y_px}
+    verdict = judged(SOLUTION, [written("WAVE_TAB_2D_VIS"), written("WAVE_RESID_TAB_LINES_VIS", residuals)])
+    assert verdict.outcome is (Outcome.FAILED if words else Outcome.OK)
+    assert not words or verdict.findings[0].startswith(words)
+
+
+def test_limits_of_polynomials_say_nothing_of_the_physical_model() -> None:
+    """With a model the recipe writes its residuals under other names, and no WAVE_TAB_2D."""
+    model = task_ab("XSHOOTER", "wavelength", expected=("XSH_MOD_CFG_OPT_2D_VIS",))
+    products = [written("XSH_MOD_CFG_OPT_2D_VIS"), written("WAVE_RESID_TAB_LINES_VIS")]
+    assert judged(model, products).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(("found", "outcome"), [(15, Outcome.OK), (14, Outcome.FAILED)])
+def test_orders_of_xshooter_taken_for_their_neighbours(found: int, outcome: Outcome) -> None:
+    orders = task_ab("XSHOOTER", "order_position", expected=("ORDER_TAB_CENTR_VIS",))
+    counts = {"QC.ORD.ORDERPOS.NDET": found, "QC.ORD.ORDERPOS.NPRED": 15}
+    assert judged(orders, [written("ORDER_TAB_CENTR_VIS", counts)]).outcome is outcome
+
+
+@pytest.mark.parametrize(("snr", "outcome"), [(269.0, Outcome.OK), (-111.6, Outcome.FAILED)])
+def test_a_negative_spectrum_of_a_nod_of_xshooter(snr: float, outcome: Outcome) -> None:
+    """The cumulative offsets have the wrong sign: exit code 0, all products."""
+    nod = task_ab("XSHOOTER", "science_nod", expected=("SCI_SLIT_FLUX_IDP_VIS",))
+    assert judged(nod, [written("SCI_SLIT_FLUX_IDP_VIS", {"QC.FLUX.SN": snr})]).outcome is outcome

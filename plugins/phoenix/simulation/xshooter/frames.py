@@ -45,7 +45,7 @@ SCATTERED_E = 3.0
 
 
 def shot_of(exposure: XshooterExposure) -> Shot:
-    """What this exposure of its template is."""
+    """Return what this exposure of its template is."""
     return exposure.template.setup.shots[exposure.number - 1]
 
 

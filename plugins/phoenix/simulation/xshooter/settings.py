@@ -41,11 +41,11 @@ class Arm:
 VIS = Arm("VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 528.0, 1060.0, 720.0, 300.0, 60)
 ARMS = (VIS,)
 
-#: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a third
-#: of the resolving power: no mode of the real instrument.
+#: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a
+#: third of the resolving power: no mode of the real instrument.
 LAYOUTS = {
     ("small", "VIS"): Layout(1530, 704, 30, 16, 16250.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
-    ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 90.0, 130.0, 0.16, 25.0, -40.0, 2.5, 6.0),
+    ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 140.0, 130.0, 0.16, 25.0, -40.0, 2.5, 6.0),
 }
 
 
@@ -69,27 +69,27 @@ class Kind:
 
 PINHOLE, MULTI_PINHOLE = "Pin_0.5", "Pin_row"
 
-BIAS = Kind("bias", "CALIB", "BIAS", "IMAGE", "XSHOOTER_slt_cal_Bias")
+BIAS = Kind("bias", "CALIB", "BIAS", "IMAGE", "SHOOT_slt_cal_Bias")
 FORMAT_CHECK = Kind(
-    "format check", "CALIB", "LAMP,FMTCHK", "ECHELLE,PINHOLE", "XSHOOTER_slt_cal_FmtChk", "arc", PINHOLE
+    "format check", "CALIB", "LAMP,FMTCHK", "ECHELLE,PINHOLE", "SHOOT_slt_cal_FmtChk", "arc", PINHOLE
 )
 ORDER_POSITION = Kind(
     "order position",
     "CALIB",
     "LAMP,ORDERDEF",
     "ECHELLE,PINHOLE",
-    "XSHOOTER_slt_cal_Orderdef",
+    "SHOOT_slt_cal_Orderdef",
     "flat",
     PINHOLE,
 )
-FLAT = Kind("flat", "CALIB", "LAMP,FLAT", "ECHELLE,SLIT", "XSHOOTER_slt_cal_Flat", "flat")
-ARC = Kind("arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "XSHOOTER_slt_cal_Arc", "arc", MULTI_PINHOLE)
-STARE = Kind("stare", "SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE", "XSHOOTER_slt_obs_Stare")
-NOD = Kind("nod", "SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING", "XSHOOTER_slt_obs_AutoNodOnSlit")
-OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "XSHOOTER_slt_obs_FixedSkyOffset")
-OFFSET_SKY = Kind("offset sky", "SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET", "XSHOOTER_slt_obs_FixedSkyOffset")
-TELLURIC = Kind("telluric standard", "CALIB", "STD,TELLURIC", NOD.tech, "XSHOOTER_slt_cal_TelluricStdNod")
-FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "XSHOOTER_slt_cal_SpecphotStdStare")
+FLAT = Kind("flat", "CALIB", "LAMP,FLAT", "ECHELLE,SLIT", "SHOOT_slt_cal_Flat", "flat")
+ARC = Kind("arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "SHOOT_slt_cal_Arc", "arc", MULTI_PINHOLE)
+STARE = Kind("stare", "SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE", "SHOOT_slt_obs_Stare")
+NOD = Kind("nod", "SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING", "SHOOT_slt_obs_AutoNodOnSlit")
+OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_obs_FixedSkyOffset")
+OFFSET_SKY = Kind("offset sky", "SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_obs_FixedSkyOffset")
+TELLURIC = Kind("telluric standard", "CALIB", "STD,TELLURIC", NOD.tech, "SHOOT_slt_cal_TelluricStdNod")
+FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "SHOOT_slt_cal_SpecphotStdStare")
 
 
 @dataclass(frozen=True)

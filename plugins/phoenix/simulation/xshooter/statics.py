@@ -142,7 +142,7 @@ def _extinction() -> list[fits.Column]:
 def _catalogue(arm: Arm, catg: str, tables: list[list[fits.Column]]) -> StaticFile:
     """Index of the standard stars, and one table per star."""
     index = [
-        _column("ext_id", "1J", np.arange(len(STANDARDS)) + 2),
+        _column("ext_id", "1J", range(2, len(STANDARDS) + 2)),
         fits.Column("name", "20A", array=[star.name for star in STANDARDS]),
         _column("ra", "1D", [star.ra_deg for star in STANDARDS], "deg"),
         _column("dec", "1D", [star.dec_deg for star in STANDARDS], "deg"),
