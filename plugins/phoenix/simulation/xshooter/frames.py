@@ -101,7 +101,7 @@ def _lamp_image(orders: Echellogram, arm: Arm, kind: Kind) -> Floats:
     }[kind.slit]
     if kind.lamp == "arc":
         return optics.image(orders, optics.emission_lines(orders, *line_atlas(arm)), profile)
-    lamp = optics.continuum(orders, flat_lamp(arm))
+    lamp = optics.continuum(orders, flat_lamp(arm, kind.lamp))
     dimmed = PINHOLE_LIGHT if kind.slit else 1.0
     return dimmed * optics.image(orders, lamp, profile)
 

@@ -20,14 +20,19 @@ from phoenix.simulation.xshooter.settings import (
     ARMS,
     BIAS,
     FLAT,
+    FLAT_D2,
+    FLAT_QTH,
     FLUX_STANDARD,
     FORMAT_CHECK,
     NOD,
     OFFSET,
     OFFSET_SKY,
     ORDER_POSITION,
+    ORDER_POSITION_D2,
+    ORDER_POSITION_QTH,
     STARE,
     TELLURIC,
+    Arm,
     Kind,
     Shot,
     XshooterSetup,
@@ -72,8 +77,29 @@ PATTERN = (
 TELLURIC_VISIT = _visit(_nod(TELLURIC, "AB"), 20.0)
 FLUX_VISIT = _visit((Shot(FLUX_STANDARD),), 40.0)
 
-#: Kind, exposures per template, exposure time in seconds.
-MORNING = ((FORMAT_CHECK, 1, 10.0), (ORDER_POSITION, 1, 10.0), (FLAT, 3, 20.0), (ARC, 1, 30.0))
+
+def _series(kind: Kind, count: int, exptime_s: float) -> Visit:
+    return _visit((Shot(kind),) * count, exptime_s)
+
+
+_LAMPS = {
+    "order position": {
+        "UVB": (ORDER_POSITION_D2, ORDER_POSITION_QTH),
+        "VIS": (ORDER_POSITION,),
+    },
+    "flat": {"UVB": (FLAT_D2, FLAT_QTH), "VIS": (FLAT,)},
+}
+
+
+def _morning(arm: Arm) -> tuple[Visit, ...]:
+    """Lamp calibrations of an arm; those of two lamps are one template."""
+    positions, flats = (_LAMPS[what][arm.name] for what in ("order position", "flat"))
+    return (
+        _series(FORMAT_CHECK, 1, 10.0),
+        _visit(tuple(Shot(kind) for kind in positions), 10.0),
+        _visit(tuple(Shot(kind) for kind in flats for _ in range(3)), 20.0),
+        _series(ARC, 1, 30.0),
+    )
 
 
 def nights_of(plan: SimulationPlan) -> list[Night[XshooterSetup]]:
@@ -95,7 +121,8 @@ class _NightLog:
 
     def night(self) -> Night[XshooterSetup]:
         """Run the night from evening to morning."""
-        self._calibrate("Bias", ((BIAS, 3, 0.0),))
+        for arm in ARMS:
+            self._calibrate("Bias", arm, (_series(BIAS, 3, 0.0),))
         self._wait_until(time(1, 0))
         for rank, visit in enumerate(PATTERN[self._index % len(PATTERN)]):
             moment = lst_deg(self._clock.now + timedelta(minutes=20))
@@ -103,7 +130,8 @@ class _NightLog:
         for visit in (TELLURIC_VISIT, FLUX_VISIT):
             self._observe(nearest_standard(lst_deg(self._clock.now)), visit)
         self._wait_until(time(10, 45))
-        self._calibrate("Calibration", MORNING)
+        for arm in ARMS:
+            self._calibrate("Calibration", arm, _morning(arm))
         return Night(self._evening, tuple(self._templates))
 
     def _wait_until(self, clock: time) -> None:
@@ -114,25 +142,25 @@ class _NightLog:
         programme = SCIENCE_RUN if isinstance(target, Star) else CALIBRATION_RUN
         return ObservationBlock(self._block_id, name, programme, self._clock.step(20.0), templates, target)
 
-    def _calibrate(self, name: str, tasks: tuple[tuple[Kind, int, float], ...]) -> None:
-        block = self._block(name, None, len(tasks))
-        for number, (kind, count, exptime_s) in enumerate(tasks, start=1):
-            self._template(_visit((Shot(kind),) * count, exptime_s), block, number)
+    def _calibrate(self, name: str, arm: Arm, visits: tuple[Visit, ...]) -> None:
+        block = self._block(f"{name}_{arm.name}", None, len(visits))
+        for number, visit in enumerate(visits, start=1):
+            self._template(visit, block, number, (arm,))
 
     def _observe(self, target: Star | StandardStar, visit: Visit) -> None:
         block = self._block(f"{target.name}_{visit.shots[0].kind.name.replace(' ', '_')}", target, 2)
         self._clock.step(ACQUISITION_S)
-        self._template(visit, block, 2)
+        self._template(visit, block, 2, ARMS)
 
-    def _template(self, visit: Visit, block: ObservationBlock, number: int) -> None:
-        """Run a template, each exposure in all arms."""
+    def _template(self, visit: Visit, block: ObservationBlock, number: int, arms: tuple[Arm, ...]) -> None:
+        """Run a template, each exposure in all its arms."""
         start = self._clock.step(5.0)
-        starts: dict[str, list[datetime]] = {arm.name: [] for arm in ARMS}
+        starts: dict[str, list[datetime]] = {arm.name: [] for arm in arms}
         for _ in range(visit.taken):
-            for arm in ARMS:
+            for arm in arms:
                 starts[arm.name].append(self._clock.step(1.0))
             self._clock.step(visit.exptime_s + READOUT_S)
-        for arm in ARMS:
+        for arm in arms:
             setup = XshooterSetup(arm, visit.shots)
             self._templates.append(
                 Template(

@@ -109,3 +109,8 @@ def filled_slit(slit_arcsec: Floats, pixel_arcsec: float) -> Floats:
     half = SLIT_LENGTH_ARCSEC / 2
     lit = _share(pixel_arcsec, slit_arcsec + half, slit_arcsec - half, _EDGE_ARCSEC)
     return lit / SLIT_LENGTH_ARCSEC
+
+
+def to_raw(image: Floats, turns: int) -> Floats:
+    """Turn an image into raw orientation, by quarters of a circle; the inverse of what the pipeline does."""
+    return np.rot90(image, turns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phoenix.simulation.detector import Detector
 from phoenix.simulation.xshooter.geometry import Layout
@@ -19,7 +19,8 @@ SHIFT_PX = (0.8, -1.2)
 class Arm:
     """An arm: wheel of its slits, detector and what the sky and lamps send through it.
 
-    `best_nm` and `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
+    `turns` is by how many quarters of a circle a raw frame is turned, against the clock; `best_nm` and
+    `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Arm:
     prescan_px: int
     overscan_px: int
     clock: str
+    turns: int
     shortest_nm: float
     longest_nm: float
     best_nm: float
@@ -38,12 +40,18 @@ class Arm:
     sky_lines: int
 
 
-VIS = Arm("VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 528.0, 1060.0, 720.0, 300.0, 60)
-ARMS = (VIS,)
+UVB = Arm("UVB", 3, "1.0x11", 1.61, 2.8, 1000.0, 48, 48, "400k/1pt/hg", 2, 287.0, 569.0, 420.0, 140.0, 12)
+VIS = Arm("VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 0, 528.0, 1060.0, 720.0, 300.0, 60)
+ARMS = (UVB, VIS)
+
+#: Orders that the deuterium lamp lights, of UVB; all others have the halogen lamp.
+D2_ORDERS = range(21, 25)
 
 #: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a
 #: third of the resolving power: no mode of the real instrument.
 LAYOUTS = {
+    ("small", "UVB"): Layout(1240, 704, 24, 13, 7060.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
+    ("full", "UVB"): Layout(2048, 3000, 24, 13, 7060.0, 140.0, 160.0, 0.16, 25.0, -40.0, 2.0, 6.0),
     ("small", "VIS"): Layout(1530, 704, 30, 16, 16250.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
     ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 140.0, 130.0, 0.16, 25.0, -40.0, 2.5, 6.0),
 }
@@ -82,14 +90,18 @@ ORDER_POSITION = Kind(
     "flat",
     PINHOLE,
 )
+ORDER_POSITION_D2 = replace(ORDER_POSITION, name="order position D2", dpr_type="LAMP,DORDERDEF", lamp="D2")
+ORDER_POSITION_QTH = replace(ORDER_POSITION, name="order position QTH", dpr_type="LAMP,QORDERDEF")
 FLAT = Kind("flat", "CALIB", "LAMP,FLAT", "ECHELLE,SLIT", "SHOOT_slt_cal_Flat", "flat")
+FLAT_D2 = replace(FLAT, name="flat D2", dpr_type="LAMP,DFLAT", lamp="D2")
+FLAT_QTH = replace(FLAT, name="flat QTH", dpr_type="LAMP,QFLAT")
 ARC = Kind("arc", "CALIB", "LAMP,WAVE", "ECHELLE,MULTI-PINHOLE", "SHOOT_slt_cal_Arc", "arc", MULTI_PINHOLE)
 STARE = Kind("stare", "SCIENCE", "OBJECT", "ECHELLE,SLIT,STARE", "SHOOT_slt_obs_Stare")
 NOD = Kind("nod", "SCIENCE", "OBJECT", "ECHELLE,SLIT,NODDING", "SHOOT_slt_obs_AutoNodOnSlit")
 OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_obs_FixedSkyOffset")
 OFFSET_SKY = Kind("offset sky", "SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_obs_FixedSkyOffset")
 TELLURIC = Kind("telluric standard", "CALIB", "STD,TELLURIC", NOD.tech, "SHOOT_slt_cal_TelluricStdNod")
-FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "SHOOT_slt_cal_SpecphotStdStare")
+FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "SHOOT_slt_cal_SpecphotStare")
 
 
 @dataclass(frozen=True)

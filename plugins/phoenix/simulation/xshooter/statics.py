@@ -17,7 +17,7 @@ from phoenix.simulation.fitsfile import Card, header
 from phoenix.simulation.stars import BALMER_NM, STANDARDS
 from phoenix.simulation.xshooter.geometry import MIDDLE_PINHOLE, PINHOLES_ARCSEC, Echellogram
 from phoenix.simulation.xshooter.light import line_atlas, lines_on, sky_lines_nm
-from phoenix.simulation.xshooter.settings import ARMS, INSTRUMENT, LAYOUTS, Arm
+from phoenix.simulation.xshooter.settings import ARMS, D2_ORDERS, INSTRUMENT, LAYOUTS, UVB, Arm
 
 Floats = NDArray[np.float64]
 StaticFile = tuple[str, list[fits.PrimaryHDU]]
@@ -35,7 +35,7 @@ def static_files(size: str) -> Iterator[StaticFile]:
     """File names and HDUs of all static tables."""
     for arm in ARMS:
         orders = Echellogram(LAYOUTS[size, arm.name])
-        yield _file(arm, "SPECTRAL_FORMAT_TAB", _spectral_format(orders))
+        yield _file(arm, "SPECTRAL_FORMAT_TAB", _spectral_format(arm, orders))
         yield _file(arm, "THEO_TAB_SING", _theoretical(arm, orders, (MIDDLE_PINHOLE,)))
         yield _file(arm, "THEO_TAB_MULT", _theoretical(arm, orders, tuple(range(len(PINHOLES_ARCSEC)))))
         yield _file(arm, "ARC_LINE_LIST", _line_list(line_atlas(arm)[0]))
@@ -71,8 +71,9 @@ def _column(name: str, form: str, values: Sequence[float] | Floats, unit: str = 
     return fits.Column(name, form, unit=unit or None, array=np.asarray(values))
 
 
-def _spectral_format(orders: Echellogram) -> list[fits.Column]:
+def _spectral_format(arm: Arm, orders: Echellogram) -> list[fits.Column]:
     """One row per order, the lowest first: the pipeline takes its other tables to be in this sequence."""
+    lamps = {order: "D2" if arm is UVB and order in D2_ORDERS else "QTH" for order in orders.orders}
     numbers = sorted(orders.orders)
     rows = np.arange(orders.ny, dtype=float)
     full = np.array([orders.covered_nm(order) for order in numbers])
@@ -82,7 +83,7 @@ def _spectral_format(orders: Echellogram) -> list[fits.Column]:
     dispersion = [np.gradient(orders.wave_nm(order, rows)) for order in numbers]
     return [
         _column("ORDER", "1J", numbers),
-        fits.Column("LAMP", "8A", array=["SIM"] * len(numbers)),
+        fits.Column("LAMP", "8A", array=[lamps[order] for order in numbers]),
         _column("WLMINFUL", "1E", full[:, 0], "nm"),
         _column("WLMIN", "1E", np.maximum(inner[:, 0], free[:, 0] - margin), "nm"),
         _column("WLMAX", "1E", np.minimum(inner[:, 1], free[:, 1] + margin), "nm"),
