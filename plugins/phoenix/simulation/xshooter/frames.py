@@ -42,6 +42,8 @@ SEEING_FWHM_ARCSEC = 0.8
 #: Light of the flat lamp through a pinhole, relative to what passes the whole slit.
 PINHOLE_LIGHT = 0.03
 SCATTERED_E = 3.0
+#: Of the infrared detector, and what shines on it without lamp.
+DARK_E = 3.0
 
 
 def shot_of(exposure: XshooterExposure) -> Shot:
@@ -64,8 +66,9 @@ class XshooterLight:
         """Return the expected electrons per pixel of a frame; shape (ny, nx)."""
         arm, kind = exposure.template.setup.arm, shot_of(exposure).kind
         orders = self.echellogram(arm)
-        if kind is BIAS:
-            return np.zeros((orders.ny, orders.nx))
+        if not (kind.lamp or kind.on_sky):
+            dark = 0.0 if kind is BIAS else DARK_E
+            return np.full((orders.ny, orders.nx), dark)
         if kind.on_sky:
             return self._sky_image(exposure)
         key = (arm.name, kind.name)

@@ -21,6 +21,7 @@ from phoenix.simulation.xshooter.settings import (
     ARCHIVE_PREFIX,
     ARMS,
     INSTRUMENT,
+    NIR,
     NOD,
     OFFSET_SKY,
     Arm,
@@ -71,14 +72,30 @@ def _instrument_cards(arm: Arm, shot: Shot) -> list[Card]:
 
 
 def _detector_cards(arm: Arm, layout: Layout, exptime_s: float) -> list[Card]:
-    nx, ny = layout.nx, layout.ny
+    own = _infrared_cards(arm, layout, exptime_s) if arm is NIR else _ccd_cards(arm, layout, exptime_s)
     return [
-        ("ESO DET DID", "ESO-VLT-DIC.FIERA-1.33", "Data dictionary for DET"),
-        ("ESO DET ID", "CCD FIERA - Rev 3.6", "Detector system Id"),
         ("ESO DET BITS", 16, "Bits per pixel readout"),
         ("ESO DET CHIPS", 1, "# of chips in detector array"),
         ("ESO DET CHIP1 ID", f"SIM-{arm.name}", "Detector chip identification"),
         ("ESO DET CHIP1 DATE", "2008-01-01", "Date of installation"),
+        *own,
+        ("CTYPE1", "PIXEL", "Pixel coordinate system"),
+        ("CTYPE2", "PIXEL", "Pixel coordinate system"),
+        ("CRVAL1", 1.0, "Value of reference pixel"),
+        ("CRVAL2", 1.0, "Value of reference pixel"),
+        ("CRPIX1", 1.0, "Reference pixel"),
+        ("CRPIX2", 1.0, "Reference pixel"),
+        ("CDELT1", 1.0, "Binning factor"),
+        ("CDELT2", 1.0, "Binning factor"),
+        ("BUNIT", "ADU", "Physical unit of array values"),
+    ]
+
+
+def _ccd_cards(arm: Arm, layout: Layout, exptime_s: float) -> list[Card]:
+    nx, ny = layout.nx, layout.ny
+    return [
+        ("ESO DET DID", "ESO-VLT-DIC.FIERA-1.33", "Data dictionary for DET"),
+        ("ESO DET ID", "CCD FIERA - Rev 3.6", "Detector system Id"),
         ("ESO DET CHIP1 NX", nx, "# of pixels along X"),
         ("ESO DET CHIP1 NY", ny, "# of pixels along Y"),
         ("ESO DET CHIP1 PSZX", PIXEL_UM, "[um] Size of pixel in X"),
@@ -105,15 +122,22 @@ def _detector_cards(arm: Arm, layout: Layout, exptime_s: float) -> list[Card]:
         ("ESO DET WIN1 DIT1", exptime_s, "[s] Actual integration time"),
         ("ESO DET WIN1 UIT1", exptime_s, "[s] User defined integration time"),
         ("ESO DET WIN1 DKTM", exptime_s, "[s] Dark current time"),
-        ("CTYPE1", "PIXEL", "Pixel coordinate system"),
-        ("CTYPE2", "PIXEL", "Pixel coordinate system"),
-        ("CRVAL1", 1.0, "Value of reference pixel"),
-        ("CRVAL2", 1.0, "Value of reference pixel"),
-        ("CRPIX1", 1.0, "Reference pixel"),
-        ("CRPIX2", 1.0, "Reference pixel"),
-        ("CDELT1", 1.0, "Binning factor"),
-        ("CDELT2", 1.0, "Binning factor"),
-        ("BUNIT", "ADU", "Physical unit of array values"),
+    ]
+
+
+def _infrared_cards(arm: Arm, layout: Layout, exptime_s: float) -> list[Card]:
+    """Return the cards of the array, which is read lying on its side and has neither binning nor clock."""
+    left, right, below, above = arm.cut_px
+    nx, ny = layout.ny + below + above, layout.nx + left + right
+    return [
+        ("ESO DET DID", "ESO-VLT-DIC.IRACE-1.34", "Data dictionary for DET"),
+        ("ESO DET ID", "XSHOOTER IR", "Detector system Id"),
+        ("ESO DET CHIP NX", nx, "# of pixels along X"),
+        ("ESO DET CHIP NY", ny, "# of pixels along Y"),
+        ("ESO DET CHIP PXSPACE", PIXEL_UM * 1e-6, "[m] Pixel-pixel spacing"),
+        ("ESO DET DIT", exptime_s, "[s] Detector integration time"),
+        ("ESO DET NDIT", 1, "# of integrations averaged"),
+        ("ESO DET NDITSKIP", 0, "# of integrations skipped"),
     ]
 
 

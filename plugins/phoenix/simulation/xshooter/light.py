@@ -62,7 +62,8 @@ def sky_lines_nm(arm: Arm) -> Floats:
 def flat_lamp(arm: Arm, lamp: str) -> Density:
     """Flat-field exposure, over the whole slit: a lamp as smooth as a hot body's light, or deuterium's."""
     if lamp == "D2":
-        return lambda wave_nm: 8.0e6 * np.exp(-0.5 * ((wave_nm - 300.0) / 60.0) ** 2)
+        # In the visible it is faint, and yet xsh_orderpos traces all orders of UVB in its light alone.
+        return lambda wave_nm: 8.0e6 * (0.3 + np.exp(-0.5 * ((wave_nm - 300.0) / 60.0) ** 2))
     return lambda wave_nm: 1.0e7 * np.exp(-0.5 * ((wave_nm - 1.1 * arm.best_nm) / (1.4 * arm.width_nm)) ** 2)
 
 

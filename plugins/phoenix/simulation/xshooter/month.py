@@ -19,11 +19,13 @@ from phoenix.simulation.xshooter.settings import (
     ARC,
     ARMS,
     BIAS,
+    DARK,
     FLAT,
     FLAT_D2,
     FLAT_QTH,
     FLUX_STANDARD,
     FORMAT_CHECK,
+    NIR,
     NOD,
     OFFSET,
     OFFSET_SKY,
@@ -32,10 +34,12 @@ from phoenix.simulation.xshooter.settings import (
     ORDER_POSITION_QTH,
     STARE,
     TELLURIC,
+    UVB,
     Arm,
     Kind,
     Shot,
     XshooterSetup,
+    lamp_off,
 )
 
 SCIENCE_RUN = "60.A-9999(X)"
@@ -78,27 +82,31 @@ TELLURIC_VISIT = _visit(_nod(TELLURIC, "AB"), 20.0)
 FLUX_VISIT = _visit((Shot(FLUX_STANDARD),), 40.0)
 
 
-def _series(kind: Kind, count: int, exptime_s: float) -> Visit:
-    return _visit((Shot(kind),) * count, exptime_s)
+#: Kinds of frames whose lamps are those of the arm.
+_POSITIONS = {UVB: (ORDER_POSITION_D2, ORDER_POSITION_QTH)}
+_FLATS = {UVB: (FLAT_D2, FLAT_QTH)}
 
 
-_LAMPS = {
-    "order position": {
-        "UVB": (ORDER_POSITION_D2, ORDER_POSITION_QTH),
-        "VIS": (ORDER_POSITION,),
-    },
-    "flat": {"UVB": (FLAT_D2, FLAT_QTH), "VIS": (FLAT,)},
-}
+def _lamps(arm: Arm, kinds: tuple[Kind, ...], count: int, exptime_s: float) -> Visit:
+    """Exposures of lamps, which are one template; in NIR as many again with the lamp off."""
+    if arm is NIR:
+        kinds = (*kinds, *(lamp_off(kind) for kind in kinds))
+    return _visit(tuple(Shot(kind) for kind in kinds for _ in range(count)), exptime_s)
+
+
+def _evening(arm: Arm) -> Visit:
+    """Bias or dark."""
+    kind, exptime_s = (DARK, 60.0) if arm is NIR else (BIAS, 0.0)
+    return _visit((Shot(kind),) * 3, exptime_s)
 
 
 def _morning(arm: Arm) -> tuple[Visit, ...]:
-    """Lamp calibrations of an arm; those of two lamps are one template."""
-    positions, flats = (_LAMPS[what][arm.name] for what in ("order position", "flat"))
+    """Lamp calibrations of an arm."""
     return (
-        _series(FORMAT_CHECK, 1, 10.0),
-        _visit(tuple(Shot(kind) for kind in positions), 10.0),
-        _visit(tuple(Shot(kind) for kind in flats for _ in range(3)), 20.0),
-        _series(ARC, 1, 30.0),
+        _lamps(arm, (FORMAT_CHECK,), 1, 10.0),
+        _lamps(arm, _POSITIONS.get(arm, (ORDER_POSITION,)), 1, 10.0),
+        _lamps(arm, _FLATS.get(arm, (FLAT,)), 3, 20.0),
+        _lamps(arm, (ARC,), 1, 30.0),
     )
 
 
@@ -122,7 +130,7 @@ class _NightLog:
     def night(self) -> Night[XshooterSetup]:
         """Run the night from evening to morning."""
         for arm in ARMS:
-            self._calibrate("Bias", arm, (_series(BIAS, 3, 0.0),))
+            self._calibrate("Evening", arm, (_evening(arm),))
         self._wait_until(time(1, 0))
         for rank, visit in enumerate(PATTERN[self._index % len(PATTERN)]):
             moment = lst_deg(self._clock.now + timedelta(minutes=20))

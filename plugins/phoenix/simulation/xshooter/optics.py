@@ -12,6 +12,7 @@ from scipy.special import erf
 
 from phoenix.simulation.xshooter.geometry import SLIT_LENGTH_ARCSEC, Echellogram
 from phoenix.simulation.xshooter.light import Density
+from phoenix.simulation.xshooter.settings import Arm
 
 Floats = NDArray[np.float64]
 #: Fraction of the light of a row that falls on a pixel of so many arcsec at this position of the slit.
@@ -111,6 +112,7 @@ def filled_slit(slit_arcsec: Floats, pixel_arcsec: float) -> Floats:
     return lit / SLIT_LENGTH_ARCSEC
 
 
-def to_raw(image: Floats, turns: int) -> Floats:
-    """Turn an image into raw orientation, by quarters of a circle; the inverse of what the pipeline does."""
-    return np.rot90(image, turns)
+def to_raw(image: Floats, arm: Arm) -> Floats:
+    """Turn an image into raw orientation, with the dark edges that the pipeline cuts off."""
+    left, right, below, above = arm.cut_px
+    return np.rot90(np.pad(image, ((below, above), (left, right))), arm.turns)

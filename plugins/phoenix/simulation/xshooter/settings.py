@@ -19,8 +19,9 @@ SHIFT_PX = (0.8, -1.2)
 class Arm:
     """An arm: wheel of its slits, detector and what the sky and lamps send through it.
 
-    `turns` is by how many quarters of a circle a raw frame is turned, against the clock; `best_nm` and
-    `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
+    `turns` is by how many quarters of a circle a raw frame is turned, against the clock, and `cut_px` what
+    the pipeline cuts off when it has turned it back: columns left and right, rows below and above. `best_nm`
+    and `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Arm:
     overscan_px: int
     clock: str
     turns: int
+    cut_px: tuple[int, int, int, int]
     shortest_nm: float
     longest_nm: float
     best_nm: float
@@ -40,9 +42,17 @@ class Arm:
     sky_lines: int
 
 
-UVB = Arm("UVB", 3, "1.0x11", 1.61, 2.8, 1000.0, 48, 48, "400k/1pt/hg", 2, 287.0, 569.0, 420.0, 140.0, 12)
-VIS = Arm("VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 0, 528.0, 1060.0, 720.0, 300.0, 60)
-ARMS = (UVB, VIS)
+_WHOLE = (0, 0, 0, 0)
+UVB = Arm(
+    "UVB", 3, "1.0x11", 1.61, 2.8, 1000.0, 48, 48, "400k/1pt/hg", 2, _WHOLE, 287.0, 569.0, 420.0, 140.0, 12
+)
+VIS = Arm(
+    "VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 0, _WHOLE, 528.0, 1060.0, 720.0, 300.0, 60
+)
+NIR = Arm(
+    "NIR", 5, "0.9x11", 2.12, 8.0, 100.0, 0, 0, "", 3, (20, 24, 4, 4), 985.0, 2530.0, 1700.0, 800.0, 150
+)
+ARMS = (UVB, VIS, NIR)
 
 #: Orders that the deuterium lamp lights, of UVB; all others have the halogen lamp.
 D2_ORDERS = range(21, 25)
@@ -50,6 +60,8 @@ D2_ORDERS = range(21, 25)
 #: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a
 #: third of the resolving power: no mode of the real instrument.
 LAYOUTS = {
+    ("small", "NIR"): Layout(1204, 696, 26, 11, 26300.0, 50.0, 75.0, 0.21, 6.0, -14.0, 0.8, 3.2),
+    ("full", "NIR"): Layout(1056, 2040, 26, 11, 26300.0, 44.0, 64.0, 0.21, 8.0, -15.0, 1.2, 3.6),
     ("small", "UVB"): Layout(1240, 704, 24, 13, 7060.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
     ("full", "UVB"): Layout(2048, 3000, 24, 13, 7060.0, 140.0, 160.0, 0.16, 25.0, -40.0, 2.0, 6.0),
     ("small", "VIS"): Layout(1530, 704, 30, 16, 16250.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
@@ -78,6 +90,7 @@ class Kind:
 PINHOLE, MULTI_PINHOLE = "Pin_0.5", "Pin_row"
 
 BIAS = Kind("bias", "CALIB", "BIAS", "IMAGE", "SHOOT_slt_cal_Bias")
+DARK = Kind("dark", "CALIB", "DARK", "IMAGE", "SHOOT_slt_cal_Dark")
 FORMAT_CHECK = Kind(
     "format check", "CALIB", "LAMP,FMTCHK", "ECHELLE,PINHOLE", "SHOOT_slt_cal_FmtChk", "arc", PINHOLE
 )
@@ -102,6 +115,11 @@ OFFSET = Kind("offset", "SCIENCE", "OBJECT", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_o
 OFFSET_SKY = Kind("offset sky", "SCIENCE", "SKY", "ECHELLE,SLIT,OFFSET", "SHOOT_slt_obs_FixedSkyOffset")
 TELLURIC = Kind("telluric standard", "CALIB", "STD,TELLURIC", NOD.tech, "SHOOT_slt_cal_TelluricStdNod")
 FLUX_STANDARD = Kind("flux standard", "CALIB", "STD,FLUX", STARE.tech, "SHOOT_slt_cal_SpecphotStare")
+
+
+def lamp_off(kind: Kind) -> Kind:
+    """Return the kind of frame that NIR takes with the lamp switched off, to subtract."""
+    return replace(kind, name=f"{kind.name} off", tech="IMAGE", lamp="", slit="")
 
 
 @dataclass(frozen=True)

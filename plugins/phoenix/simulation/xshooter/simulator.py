@@ -80,7 +80,7 @@ def _write_frame(
     template, arm = exposure.template, exposure.template.setup.arm
     rng = frame_generator(plan.seed, path.name)
     drift = random.Random(f"{plan.seed} {evening} {arm.name}").gauss(0.0, 0.5)  # noqa: S311 - bias level
-    electrons = to_raw(light.electrons(exposure), arm.turns)
+    electrons = to_raw(light.electrons(exposure), arm)
     if shot_of(exposure).kind.on_sky:
         electrons = add_cosmics(electrons, round(COSMICS_PER_S * template.exptime_s), rng)
     counts = detector(arm, drift).read_out(electrons, rng)
