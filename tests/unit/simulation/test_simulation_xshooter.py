@@ -68,7 +68,7 @@ def test_orders_lie_apart_on_the_detector_and_overlap_in_wavelength(layout: obje
     rows = np.arange(orders.ny, dtype=float)
     half = 5.5 / orders.layout.scale_arcsec
     centres = [orders.centre_column(order, rows) for order in orders.orders]
-    assert all(np.min(right - left) > 2 * half + 10 for left, right in pairwise(centres))
+    assert all(np.min(right - left) > 2 * half + 8 for left, right in pairwise(centres))
     assert min(centres[0]) - half > 5
     assert max(centres[-1]) + half < orders.nx - 5
     assert orders.ny % 8 == 0

@@ -94,10 +94,11 @@ def _lamps(arm: Arm, kinds: tuple[Kind, ...], count: int, exptime_s: float) -> V
     return _visit(tuple(Shot(kind) for kind in kinds for _ in range(count)), exptime_s)
 
 
-def _evening(arm: Arm) -> Visit:
-    """Bias or dark."""
-    kind, exptime_s = (DARK, 60.0) if arm is NIR else (BIAS, 0.0)
-    return _visit((Shot(kind),) * 3, exptime_s)
+def _evening(arm: Arm, size: str) -> tuple[Visit, ...]:
+    """Biases; darks in NIR, where xsh_mdark takes no frames smaller than the detector."""
+    if arm is not NIR:
+        return (_visit((Shot(BIAS),) * 3, 0.0),)
+    return (_visit((Shot(DARK),) * 3, 60.0),) if size == "full" else ()
 
 
 def _morning(arm: Arm) -> tuple[Visit, ...]:
@@ -120,6 +121,7 @@ class _NightLog:
 
     def __init__(self, plan: SimulationPlan, index: int, evening: date) -> None:
         self._index = index
+        self._size = plan.size
         self._evening = evening
         self._block_id = 400_000_000 + (evening.year * 12 + evening.month) % 4000 * 10_000 + index * 100
         # The same nights have the same clock whatever the number of nights: numbers come from seed and date.
@@ -130,7 +132,7 @@ class _NightLog:
     def night(self) -> Night[XshooterSetup]:
         """Run the night from evening to morning."""
         for arm in ARMS:
-            self._calibrate("Evening", arm, (_evening(arm),))
+            self._calibrate("Evening", arm, _evening(arm, self._size))
         self._wait_until(time(1, 0))
         for rank, visit in enumerate(PATTERN[self._index % len(PATTERN)]):
             moment = lst_deg(self._clock.now + timedelta(minutes=20))
