@@ -22,6 +22,7 @@ ORDERS = {"UVB": range(13, 25), "VIS": range(16, 31), "NIR": range(11, 27)}
 LINES_PER_ORDER, PINHOLES, SHIFT_PIX, FWHM_PIX = 12, 9, 0.02, 2.8
 DISPERSION_NM = 0.08
 FIRST_NM = 550.0
+RESPONSE, RESPONSE_SCATTER_PERCENT, UNFITTED_NM, EFFICIENCY = 8e-17, 0.7, 6.0, 0.11
 
 _HEADER = {
     "INSTRUME": "XSHOOTER", "DATE-OBS": "2021-03-04T12:00:00.000", "MJD-OBS": 59277.5, "EXPTIME": 10.0,
@@ -131,6 +132,23 @@ def write_wavelength(to: ProductFolder, arm: str, fit: str = "poly") -> None:
     to.write(f"WAVE_RESID_TAB_LINES_{arm}", [arc_lines(to, arm, fit=fit)])
 
 
+def response_table(to: ProductFolder, unfitted_nm: float = UNFITTED_NM) -> fits.BinTableHDU:
+    """Return a response that runs to 0 over its first so many nm."""
+    wave = np.linspace(550.0, 650.0, 5001)
+    ratio = RESPONSE * (1 + to.random.normal(0, RESPONSE_SCATTER_PERCENT / 100, wave.size))
+    curve = RESPONSE * np.minimum((wave - wave[0]) / unfitted_nm, 1.0) if unfitted_nm else RESPONSE
+    return table(LAMBDA=wave, RESPONSE=curve + 0 * wave, REF_DIV_OBS=ratio)
+
+
+def write_response(to: ProductFolder, arm: str) -> None:
+    to.write(f"RESPONSE_MERGE1D_SLIT_{arm}", [response_table(to)])
+    wave = np.linspace(550.0, 650.0, 501)
+    order = np.repeat(np.arange(3), 167)
+    to.write(f"EFFICIENCY_SLIT_{arm}", [table(ORDER=order, WAVELENGTH=wave, EFF=np.full(501, EFFICIENCY))])
+    star = Slit(to.folder, arm, kind="FLUX", table=False).write()
+    to.products += [product for product in star.products if product.pro_catg.startswith("FLUX_")]
+
+
 WRITERS: dict[str, Callable[[ProductFolder, str], None]] = {
     "bias": write_bias,
     "dark": write_dark,
@@ -138,6 +156,7 @@ WRITERS: dict[str, Callable[[ProductFolder, str], None]] = {
     "order_position": write_order_position,
     "flat": write_flat,
     "wavelength": write_wavelength,
+    "response": write_response,
 }
 
 

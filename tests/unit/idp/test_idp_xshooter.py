@@ -40,7 +40,14 @@ from products_xshooter import (
     response,
     wave_nm,
 )
-from qc_products_xshooter import DISPERSION_NM, LINES_PER_ORDER, SHIFT_PIX, ProductFolder, write_wavelength
+from qc_products_xshooter import (
+    DISPERSION_NM,
+    LINES_PER_ORDER,
+    SHIFT_PIX,
+    ProductFolder,
+    table,
+    write_wavelength,
+)
 
 load("XSHOOTER", "idp")
 
@@ -208,6 +215,29 @@ def test_a_solution_without_its_lines_tells_no_accuracy(tmp_path):
     job = replace(job, provenance=replace(job.provenance, calibrations=read))
     header = fits.getheader(find_converter("xshooter_spectrum")(job)[0].path)
     assert not {"LAMNLIN", "LAMRMS", "SPEC_ERR"} & set(header)
+
+
+def test_bins_where_the_response_does_not_hold_are_flagged(tmp_path):
+    """The spectrum begins at 533.66 nm; the response runs to 0 over its first 6 nm and ends before."""
+    tables = ProductFolder(tmp_path / "response")
+    wave = np.linspace(533.66, 553.66, 1001)
+    curve = np.minimum((wave - wave[0]) / 6.0, 1.0)
+    rows = table(LAMBDA=wave, RESPONSE=curve, REF_DIV_OBS=np.ones(wave.size))
+    path = tables.write("RESPONSE_MERGE1D_SLIT_VIS", [rows])
+    slit = slit_of(tmp_path).write()
+    job = slit.job(tmp_path / "conv")
+    read = (("RESPONSE_MERGE1D_SLIT_VIS", str(path)),)
+    job = replace(job, provenance=replace(job.provenance, calibrations=read))
+    written = Path(find_converter("xshooter_spectrum")(job)[0].path)
+    row, header = fits.getdata(written, 1)[0], fits.getheader(written)
+    # Within 10 % from 90 % of the ramp on, in steps of half a nm.
+    assert header["WAVELMIN"] == pytest.approx(533.66 + 0.9 * 6.0, abs=0.5)
+    assert header["WAVELMAX"] == pytest.approx(wave_nm("VIS")[BINS - HIGH - 1])
+    unfitted = row["WAVE"] < header["WAVELMIN"] - 0.001
+    lit = slit.lit
+    assert set(row["QUAL"][unfitted & lit]) == {UNUSABLE}
+    np.testing.assert_allclose(row["FLUX"][lit], (counts("VIS") * response("VIS"))[lit], rtol=1e-6)
+    assert check_file(written, fitsverify) == []
 
 
 def test_the_aperture_is_the_width_of_the_arms_own_slit(tmp_path):

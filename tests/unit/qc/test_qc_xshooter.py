@@ -102,12 +102,16 @@ def test_every_calibration_has_its_page(
         ("science_stare", "STARE", 1, "UVB"),
         ("science_nod", "NODDING", 2, "VIS"),
         ("science_offset", "OFFSET", 1, "NIR"),
+        ("telluric_nod", "NODDING", 2, "VIS"),
+        ("telluric_stare", "STARE", 1, "UVB"),
     ],
 )
 def test_every_spectrum_is_measured_and_drawn_without_a_problem(
     configuration: Configuration, tmp_path: Path, task: str, technique: str, exposures: int, arm: str
 ) -> None:
-    result = reduced(configuration, Slit(tmp_path, arm, technique, exposures).write(), task, page=True)
+    kind = "TELL" if task.startswith("telluric") else "SCI"
+    slit = Slit(tmp_path, arm, technique, exposures, kind=kind).write()
+    result = reduced(configuration, slit, task, page=True)
     assert result.problems == ()
     assert Verdict.RED not in verdicts(result).values()
     ((kind, path),) = result.reports
@@ -221,6 +225,22 @@ def test_numbers_of_the_wavelength_solution(
     assert (found["wave_line_min_VIS"], found["wave_line_max_VIS"]) == pytest.approx(
         (lines["Wavelength"].min(), lines["Wavelength"].max())
     )
+
+
+def test_numbers_of_a_response(configuration: Configuration, folder: ProductFolder) -> None:
+    WRITERS["response"](folder, "VIS")
+    found = numbers(calibrated(configuration, folder, "response"))
+    assert found["resp_unfitted_VIS"] == pytest.approx(truth.UNFITTED_NM * 0.9, abs=0.5)
+    assert found["resp_scatter_VIS"] == pytest.approx(truth.RESPONSE_SCATTER_PERCENT, rel=0.05)
+    assert found["resp_efficiency_VIS"] == pytest.approx(100 * truth.EFFICIENCY)
+
+
+def test_a_response_that_holds_to_its_ends_loses_nothing(
+    configuration: Configuration, folder: ProductFolder
+) -> None:
+    WRITERS["response"](folder, "VIS")
+    folder.write("RESPONSE_MERGE1D_SLIT_VIS", [truth.response_table(folder, unfitted_nm=0)])
+    assert numbers(calibrated(configuration, folder, "response"))["resp_unfitted_VIS"] == 0
 
 
 def test_lost_orders_are_red(configuration: Configuration, folder: ProductFolder) -> None:

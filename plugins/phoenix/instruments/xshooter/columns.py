@@ -46,7 +46,7 @@ def to_spectrum(reduced: Reduced) -> Spectrum:
                 "",
                 "spec:Data.FluxAxis.Accuracy.QualityStatus",
                 "meta.code.qual;meta.main",
-                "0 good, else bad pixel code of the XSHOOTER pipeline",
+                "0 good, 1 flux unusable, else code of the XSHOOTER pipeline",
             ),
             Column(
                 "SNR",

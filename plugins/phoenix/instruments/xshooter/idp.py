@@ -36,7 +36,8 @@ from phoenix.instruments.xshooter.arc_lines import SOLUTIONS, ArcLines, arc_line
 from phoenix.instruments.xshooter.columns import FLUX_UNIT, to_spectrum
 from phoenix.instruments.xshooter.exposure import Setting, read_exposures
 from phoenix.instruments.xshooter.idp_configuration import XshooterConversion
-from phoenix.instruments.xshooter.reduced import Reduced, read_reduced
+from phoenix.instruments.xshooter.reduced import Reduced, flagged_outside, read_reduced
+from phoenix.instruments.xshooter.response import fitted_range_nm
 from phoenix.model.product import Idp
 
 _ALONG_SLIT = {"FLUX": "FLUX", "ERRS": "ERR", "QUAL": "QUAL"}
@@ -53,7 +54,7 @@ def convert(job: ConversionJob) -> list[Idp]:
     ConfigError
         If the release's conversion configuration is wrong.
     """
-    reduced = read_reduced(job)
+    reduced = _within_response(job, read_reduced(job))
     exposures = read_exposures(job.raws, job.ab.name)
     setting = exposures.setting
     if setting.arm != reduced.arm:
@@ -106,6 +107,15 @@ def _calibration_of(job: ConversionJob, reduced: Reduced, setting: Setting) -> C
         ron_e=reduced.header.number("DET.OUT1.RON"),
         total_flux=setting.slit_arcsec >= configuration.total_flux_arcsec,
     )
+
+
+def _within_response(job: ConversionJob, reduced: Reduced) -> Reduced:
+    """Flag the bins where the response the recipe read does not hold."""
+    for pro_catg, path in job.provenance.calibrations:
+        if pro_catg == f"RESPONSE_MERGE1D_SLIT_{reduced.arm}" and Path(path).is_file():
+            fitted = fitted_range_nm(read_fits(Path(path)).hdus[1].records())
+            return flagged_outside(reduced, *fitted) if fitted else reduced
+    return reduced
 
 
 def _arc_lines(job: ConversionJob, arm: str) -> ArcLines | None:

@@ -16,9 +16,10 @@ from phoenix.instruments.xshooter.qc_spectrum import (
     read_orders,
     read_trace,
 )
+from phoenix.instruments.xshooter.response import fitted_range_nm
 from phoenix.qc.products import keyword_value
 from phoenix.qc.registry import Source, measurement
-from phoenix.qc.scatter import hot_pixel_count, smooth_light_snr
+from phoenix.qc.scatter import hot_pixel_count, robust_sigma, smooth_light_snr
 
 FLUX_UNIT = 1e-16  # erg/s/cm2/Angstrom
 
@@ -182,6 +183,39 @@ def fwhm(source: Source) -> float | None:
     """Median FWHM of the object along the slit, arcsec; None where no object stands out."""
     widths = read_trace(source).fwhm_arcsec
     return float(np.median(widths)) if widths.size else None
+
+
+@measurement("xshooter.response_unfitted")
+def response_unfitted(source: Source) -> float:
+    """Width of both ends of the response over which it does not hold, nm."""
+    wave_nm = source.products.table(source.pro_catg)["LAMBDA"]
+    low_nm, high_nm = _fitted(source)
+    return float(low_nm - wave_nm[0] + wave_nm[-1] - high_nm)
+
+
+@measurement("xshooter.response_scatter")
+def response_scatter(source: Source) -> float:
+    """Robust scatter of the standard's ratio around the response where it holds, percent."""
+    table = source.products.table(source.pro_catg)
+    wave_nm, curve, ratio = (
+        np.asarray(table[name], dtype=np.float64) for name in ("LAMBDA", "RESPONSE", "REF_DIV_OBS")
+    )
+    low_nm, high_nm = _fitted(source)
+    good = (wave_nm >= low_nm) & (wave_nm <= high_nm) & (curve > 0)
+    return 100 * robust_sigma(ratio[good] / curve[good] - 1)
+
+
+def _fitted(source: Source) -> tuple[float, float]:
+    fitted = fitted_range_nm(source.products.table(source.pro_catg))
+    if fitted is None:
+        raise QcError(source.pro_catg, "holds nowhere, or has no REF_DIV_OBS", "a response of xsh_respon")
+    return fitted
+
+
+@measurement("xshooter.efficiency_peak")
+def efficiency_peak(source: Source) -> float:
+    """Efficiency in the best order, percent: its 99th percentile over all bins."""
+    return 100 * float(np.percentile(source.products.table(source.pro_catg)["EFF"], 99))
 
 
 @measurement("xshooter.slit_width")

@@ -56,7 +56,7 @@ def calibration_page(title: str, source: Source, card: Scorecard, *rows: Row, sl
     facts = (
         source.ab.stem,
         _begun(source, header),
-        f"{header.get('EXPTIME', 0):g} s",
+        f"{header['EXPTIME']:g} s" if "EXPTIME" in header else "",
         f"slit {slit_name(header, arm)}" if slit else "",
         *_read_out(header, arm),
         *_reduction(source, header),

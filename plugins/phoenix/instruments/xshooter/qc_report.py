@@ -12,6 +12,7 @@ from phoenix.instruments.xshooter.qc_spectrum import (
     Spectrum,
     Trace,
     read_along_slit,
+    read_counts,
     read_fluxed,
     read_orders,
     read_trace,
@@ -37,7 +38,7 @@ def science(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
     along, trace = read_along_slit(source), read_trace(source)
     limits = _wave_limits(spectrum)
     below = (
-        _zoom_plot(spectrum, _ZOOM_NM[source.words["arm"]]),
+        _zoom_plot(spectrum, read_counts(source), _ZOOM_NM[source.words["arm"]]),
         _profile_plot(along),
         *_trace_plots(trace, limits),
     )
@@ -99,9 +100,10 @@ def _slit_image(along: AlongSlit) -> Image:
     return Image(title, WAVE, "slit (arcsec)", "", pixels, extent, limits)
 
 
-def _zoom_plot(spectrum: Spectrum, width_nm: float) -> Plot:
+def _zoom_plot(spectrum: Spectrum, counts: Spectrum, width_nm: float) -> Plot:
+    """Plot the stretch with most to see in the counts: a response that ends is no line."""
     label, scale = flux_axis(spectrum.flux)
-    low, high = liveliest_window(spectrum.wave_nm, spectrum.flux, spectrum.error, width_nm)
+    low, high = liveliest_window(counts.wave_nm, counts.flux, counts.error, width_nm)
     inside = slice(*np.searchsorted(spectrum.wave_nm, [low, high]))
     wave, flux, error = (
         spectrum.wave_nm[inside],

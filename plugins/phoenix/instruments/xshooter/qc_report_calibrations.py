@@ -11,7 +11,8 @@ from phoenix.instruments.xshooter.arc_lines import ArcLines
 from phoenix.instruments.xshooter.qc_lines import format_lines, wavelength_lines
 from phoenix.instruments.xshooter.qc_page import DETECTOR, WAVE, X, Y, calibration_page, of_product
 from phoenix.qc.pictures.panels import Curve, Page, Plot, Row, Style
-from phoenix.qc.pictures.scales import detector_image, limits_from_zero, wide_limits
+from phoenix.qc.pictures.scales import detector_image, limits_from_zero, power_of_ten, wide_limits
+from phoenix.qc.pictures.thin import envelope, medians, robust_limits
 from phoenix.qc.products import Floats
 from phoenix.qc.registry import Source, report
 from phoenix.qc.scatter import robust_sigma, smooth_light_snr_along
@@ -136,6 +137,44 @@ def wavelength(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
     )
     page = calibration_page("Wavelength and slit maps", source, card, Row((top,), height=1.2), Row(below))
     yield "wavelength", page
+
+
+@report("xshooter.response")
+def response(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
+    """Response with the ratio it was drawn through, their quotient, and the efficiency."""
+    source = of_product(source, "RESPONSE_MERGE1D_SLIT_{arm}")
+    table = source.products.table(source.pro_catg)
+    wave, curve, ratio = (_floats(table, name) for name in ("LAMBDA", "RESPONSE", "REF_DIV_OBS"))
+    power = int(np.floor(np.log10(curve.max()))) if curve.max() > 0 else 0
+    known = curve > 0
+    drawn = (
+        Curve(*envelope(wave, ratio / 10.0**power), "true over observed flux", Style.FAINT),
+        Curve(*medians(wave, curve / 10.0**power), "response", colour=1),
+    )
+    quotient = Curve(*envelope(wave[known], 100 * (ratio[known] / curve[known] - 1)), "", Style.FAINT)
+    efficiency = source.products.table(source.sibling("EFFICIENCY_SLIT_{arm}"))
+    dots = Curve(*_order_medians(efficiency), "", Style.DOTS)
+    label = f"response ({power_of_ten(power)} flux per signal)"
+    limits = robust_limits(ratio / 10.0**power, with_zero=True)
+    top = Plot("Response", WAVE, label, drawn, y_limits=limits)
+    below = (
+        Plot("True over observed flux against the response", WAVE, "difference (%)", (quotient,),
+             y_limits=(-20.0, 20.0), level=0.0),
+        Plot("Efficiency, telescope and instrument", WAVE, "efficiency (%)", (dots,),
+             y_limits=limits_from_zero([dots], 0.2)),
+    )  # fmt: skip
+    page = calibration_page("Response", source, card, Row((top,), height=1.2), Row(below), slit=True)
+    yield "response", page
+
+
+def _order_medians(table: Any) -> tuple[Floats, Floats]:
+    """Return (wavelength, efficiency in percent): medians of bins of each order, order after order."""
+    order = np.asarray(table["ORDER"])
+    parts = [
+        medians(_floats(table, "WAVELENGTH")[order == one], 100 * _floats(table, "EFF")[order == one], 60)
+        for one in np.unique(order)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
 def _by_order(title: str, x_label: str, y_label: str, curve: Curve) -> Plot:

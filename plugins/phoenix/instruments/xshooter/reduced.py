@@ -19,7 +19,7 @@ from phoenix.idp.fitsfile import FitsFile, Hdu, read_fits
 from phoenix.idp.job import ConversionJob
 
 Floats = npt.NDArray[np.float64]
-#: QUAL of a bin in which flux or error is no number: "unspecified" in the standard.
+#: QUAL of a bin where a value is no number, or the response does not hold: "unspecified" in the standard.
 UNUSABLE = 1
 
 _MERGED = re.compile(r"(?P<kind>[A-Z]+)_SLIT_FLUX_MERGE1D_(?P<arm>UVB|VIS|NIR)")
@@ -97,6 +97,13 @@ def read_reduced(job: ConversionJob) -> Reduced:
     table = job.find(f"{kind}_SLIT_FLUX_IDP_{arm}") or job.find(f"SCI_SLIT_FLUX_IDP_{arm}")
     merged = _from_images(job, arm, kind)
     return _usable(_from_table(read_fits(Path(table.path)), merged) if table else merged)
+
+
+def flagged_outside(reduced: Reduced, low_nm: float, high_nm: float) -> Reduced:
+    """Return the spectrum with a flag on what is outside a range of wavelengths; its values stay."""
+    outside = (reduced.wave_nm < low_nm) | (reduced.wave_nm > high_nm)
+    quality = np.where(outside & (reduced.quality == 0), UNUSABLE, reduced.quality).astype(np.int32)
+    return replace(reduced, quality=quality)
 
 
 def _from_images(job: ConversionJob, arm: str, kind: str) -> Reduced:
