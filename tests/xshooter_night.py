@@ -42,14 +42,14 @@ class XshooterNight:
     abs_: list[AbRow]
     truth: Truth
 
-    def ab(self, task: str) -> AbRow:
-        (row,) = (row for row in self.abs_ if row.task == task)
+    def ab(self, task: str, arm: str = "VIS") -> AbRow:
+        (row,) = (row for row in self.abs_ if row.task == task and arm in row.raw_type.split("_"))
         return row
 
-    def product(self, task: str, name: str) -> Path:
-        folder = self.ab(task).product_folder
+    def product(self, task: str, name: str, arm: str = "VIS") -> Path:
+        folder = self.ab(task, arm).product_folder
         assert folder is not None
-        return Path(folder) / f"{name}_VIS.fits"
+        return Path(folder) / f"{name}_{arm}.fits"
 
     def run(self, steps: list[Step]) -> tuple[BatchReport, list[str]]:
         """Do steps of the batch; return its report and what was said."""
