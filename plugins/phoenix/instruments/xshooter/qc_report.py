@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,8 @@ _ZOOM_NM = {"UVB": 6.0, "VIS": 8.0, "NIR": 20.0}
 _SLIT = "position on the slit (arcsec)"
 #: Columns of the picture along the slit.
 _COLUMNS = 1200
+#: S/N of bins that set the scale, relative to the median.
+_LEAST_SNR = 0.3
 
 
 @report("xshooter.science")
@@ -35,10 +38,11 @@ def science(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
     """Spectrum, S/N, picture along the slit, zoom on lines, place and width of the object."""
     source = of_product(source, _template_of(source))
     spectrum = read_fluxed(source)
+    shown = _significant(spectrum)
     along, trace = read_along_slit(source), read_trace(source)
     limits = _wave_limits(spectrum)
     below = (
-        _zoom_plot(spectrum, read_counts(source), _ZOOM_NM[source.words["arm"]]),
+        _zoom_plot(shown, _significant(read_counts(source)), _ZOOM_NM[source.words["arm"]]),
         _profile_plot(along),
         *_trace_plots(trace, limits),
     )
@@ -47,9 +51,9 @@ def science(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
         science_page(
             source,
             card,
-            Row((_spectrum_plot(spectrum, limits),), height=1.25),
+            Row((_spectrum_plot(spectrum, shown, limits),), height=1.25),
             Row((_snr_plot(spectrum, read_orders(source), limits),), height=0.85),
-            Row((_slit_image(along),), height=0.6),
+            Row((_slit_image(along, shown),), height=0.6),
             Row(below, widths=(1.5, 1, 1, 1)),
         ),
     )
@@ -61,14 +65,23 @@ def _template_of(source: Source) -> str:
     return "TELL_SLIT_MERGE1D_{arm}" if telluric else "SCI_SLIT_MERGE1D_{arm}"
 
 
-def _spectrum_plot(spectrum: Spectrum, limits: tuple[float, float]) -> Plot:
-    label, scale = flux_axis(spectrum.flux)
+def _significant(spectrum: Spectrum) -> Spectrum:
+    """Return the bins that are not much fainter than the others: beyond the ozone's cut-off noise is huge."""
+    chosen = spectrum.snr > _LEAST_SNR * np.median(spectrum.snr)
+    if np.median(spectrum.snr) <= 0:
+        return spectrum
+    wave_nm, flux, error = spectrum.wave_nm[chosen], spectrum.flux[chosen], spectrum.error[chosen]
+    return replace(spectrum, wave_nm=wave_nm, flux=flux, error=error)
+
+
+def _spectrum_plot(spectrum: Spectrum, shown: Spectrum, limits: tuple[float, float]) -> Plot:
+    label, scale = flux_axis(shown.flux)
     wave, error = medians(spectrum.wave_nm, spectrum.error / scale)
     curves = (
         Curve(*envelope(spectrum.wave_nm, spectrum.flux / scale), "flux", Style.THIN),
         Curve(wave, error, "its 1\u03c3 error", colour=2),
     )
-    y_limits = robust_limits(spectrum.flux / scale, with_zero=True, tail_percent=0.5)
+    y_limits = robust_limits(shown.flux / scale, with_zero=True, tail_percent=0.5)
     return Plot("Merged spectrum, flux calibrated", WAVE, label, curves, limits, y_limits, level=0.0)
 
 
@@ -85,8 +98,10 @@ def _snr_plot(
     return Plot("Signal to noise", WAVE, "S/N (per bin)", curves, limits, y_limits)
 
 
-def _slit_image(along: AlongSlit) -> Image:
-    label, scale = flux_axis(along.pixels[np.isfinite(along.pixels)])
+def _slit_image(along: AlongSlit, shown: Spectrum) -> Image:
+    bright = (along.wave_nm >= shown.wave_nm[0]) & (along.wave_nm <= shown.wave_nm[-1])
+    known = along.pixels[:, bright][np.isfinite(along.pixels[:, bright])]
+    label, scale = flux_axis(known)
     pixels = shrink(np.nan_to_num(along.pixels) / scale, rows=along.slit_arcsec.size, columns=_COLUMNS)
     half = (along.slit_arcsec[1] - along.slit_arcsec[0]) / 2
     extent = (
@@ -95,7 +110,7 @@ def _slit_image(along: AlongSlit) -> Image:
         float(along.slit_arcsec[0] - half),
         float(along.slit_arcsec[-1] + half),
     )
-    limits = robust_limits(pixels, margin=0.0, tail_percent=1.0)
+    limits = robust_limits(known / scale, margin=0.0, tail_percent=1.0)
     title = label.replace("flux", "Along the slit, flux", 1)
     return Image(title, WAVE, "slit (arcsec)", "", pixels, extent, limits)
 

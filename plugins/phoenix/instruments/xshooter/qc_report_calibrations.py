@@ -161,7 +161,7 @@ def response(source: Source, card: Scorecard) -> Iterator[tuple[str, Page]]:
         Plot("True over observed flux against the response", WAVE, "difference (%)", (quotient,),
              y_limits=(-20.0, 20.0), level=0.0),
         Plot("Efficiency, telescope and instrument", WAVE, "efficiency (%)", (dots,),
-             y_limits=limits_from_zero([dots], 0.2)),
+             y_limits=limits_from_zero([dots], 2.0)),
     )  # fmt: skip
     page = calibration_page("Response", source, card, Row((top,), height=1.2), Row(below), slit=True)
     yield "response", page

@@ -17,12 +17,14 @@ Floats = npt.NDArray[np.float64]
 _BLOCK = 25
 #: The curve is right where it is that near to the ratio.
 _LARGEST_DEVIATION = 0.1
+#: A curve has run to 0 where it is below this part of its highest value.
+_NOTHING = 0.01
 
 
 def fitted_range_nm(table: Any) -> tuple[float, float] | None:
     """Return first and last wavelength at which a response holds, nm.
 
-    An end is cut only where the curve begins with 0, up to where it comes within 10 % of the ratio.
+    An end is cut only where the curve begins near 0, up to where it comes within 10 % of the ratio.
     Deviations elsewhere are telluric bands, over which the curve passes on purpose.
 
     Parameters
@@ -46,11 +48,17 @@ def fitted_range_nm(table: Any) -> tuple[float, float] | None:
 
 
 def _unfitted_bins(curve: Floats, ratio: Floats) -> int:
-    """Count the bins from the beginning in which a curve that begins with 0 has not reached the ratio."""
-    if not len(curve) or curve[0] != 0:
+    """Count the bins from the beginning in which a curve that rises from 0 has not reached the ratio.
+
+    It has reached it where two blocks in a row agree: in the noise beyond the atmosphere's cut-off, one does
+    by chance.
+    """
+    if not len(curve) or curve[0] > _NOTHING * curve.max():
         return 0
     quotient = np.divide(curve, ratio, out=np.zeros_like(curve), where=ratio > 0)
-    for start in range(0, len(curve), _BLOCK):
-        if abs(np.median(quotient[start : start + _BLOCK]) - 1) <= _LARGEST_DEVIATION:
+    starts = range(0, len(curve), _BLOCK)
+    near = [abs(np.median(quotient[at : at + _BLOCK]) - 1) <= _LARGEST_DEVIATION for at in starts]
+    for start, this, following in zip(starts, near, [*near[1:], False], strict=True):
+        if this and following:
             return start
     return len(curve)
