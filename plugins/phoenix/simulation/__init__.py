@@ -7,13 +7,12 @@ simulator is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 from phoenix.errors import UsageError
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 
 #: Module that holds the class ``RawFrameSimulator`` of each instrument.
 _MODULES = {
@@ -24,9 +23,6 @@ _MODULES = {
     "UVES": "phoenix.simulation.uves.simulator",
     "XSHOOTER": "phoenix.simulation.xshooter.simulator",
 }
-
-#: Called once per frame with (frames done, frames in all, name of the frame).
-Progress = Callable[[int, int, str], None]
 
 
 class Simulator(Protocol):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from phoenix.errors import UsageError
 from phoenix.simulation.fitsfile import write_bytes, write_fits
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -93,7 +93,7 @@ class SimulationFolder:
         self,
         frames: Sequence[tuple[str, str, _Exposure]],
         write: Callable[[_Exposure, Path], None],
-        progress: Callable[[int, int, str], None],
+        progress: Progress,
     ) -> None:
         """Write the raw frames that are missing.
 
@@ -103,7 +103,7 @@ class SimulationFolder:
         write : callable
             Writes an exposure to a path.
         progress : callable
-            Told after each frame: how many are done, of how many, and its name.
+            Told after each frame.
         """
         for done, (night, name, exposure) in enumerate(frames, start=1):
             path = self._out / "raw" / night / name

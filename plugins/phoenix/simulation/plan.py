@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -10,6 +11,9 @@ from typing import Any, Literal
 from phoenix.errors import UsageError
 
 FIRST_NIGHT_OF_MONTH = 4
+
+#: Told once per frame: frames done, frames in all, name of the frame.
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phoenix.errors import UsageError
+from phoenix.simulation.by_arcfile import exposure_called
 from phoenix.simulation.stars import AbsorptionLine, Continuum, Star
 
 Floats = NDArray[np.float64]
@@ -71,27 +71,9 @@ class Truth:
     exposures: tuple[ScienceTruth, ...]
     nights: dict[str, Any]
 
-    @cached_property
-    def _by_arcfile(self) -> dict[str, ScienceTruth]:
-        return {exposure.arcfile: exposure for exposure in self.exposures}
-
     def exposure(self, arcfile: str) -> ScienceTruth:
-        """Truth of the frame called `arcfile`.
-
-        Raises
-        ------
-        UsageError
-            If it is not a science frame of this simulation.
-        """
-        try:
-            return self._by_arcfile[arcfile]
-        except KeyError:
-            raise UsageError(
-                arcfile,
-                "not a science frame of this simulation",
-                "an ARCFILE of truth.json",
-                "check the folder",
-            ) from None
+        """Truth of the frame called `arcfile`; ``UsageError`` if it is no science frame of it."""
+        return exposure_called(arcfile, self.exposures)
 
 
 def truth_document(plan: dict[str, Any], exposures: list[ScienceTruth], nights: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from phoenix.simulation.giraffe.truth import (
     StarTruth,
     truth_document,
 )
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 from phoenix.simulation.schedule import Night
 from phoenix.simulation.sky import mean_airmass
 from phoenix.simulation.stamps import arcfile, second_stamp
@@ -50,8 +50,6 @@ from phoenix.simulation.stars import Star
 COSMICS_PER_S_PX = 3.7e-8
 #: Columns over which the light of a fibre is summed, for the noise told in the truth.
 _EXTRACTED_COLUMNS = 6 * FIBRE_SIGMA_PX
-
-Progress = Callable[[int, int, str], None]
 
 
 class RawFrameSimulator:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from phoenix.errors import UsageError
+from phoenix.simulation.by_arcfile import exposure_called
 from phoenix.simulation.stars import AbsorptionLine
 
 NOTE = (
@@ -90,27 +90,9 @@ class GiraffeTruth:
     exposures: tuple[ExposureTruth, ...]
     nights: dict[str, Any]
 
-    @cached_property
-    def _by_arcfile(self) -> dict[str, ExposureTruth]:
-        return {exposure.arcfile: exposure for exposure in self.exposures}
-
     def exposure(self, arcfile: str) -> ExposureTruth:
-        """Truth of the frame called `arcfile`.
-
-        Raises
-        ------
-        UsageError
-            If it is not a science frame of this simulation.
-        """
-        try:
-            return self._by_arcfile[arcfile]
-        except KeyError:
-            raise UsageError(
-                arcfile,
-                "not a science frame of this simulation",
-                "an ARCFILE of truth.json",
-                "check the folder",
-            ) from None
+        """Truth of the frame called `arcfile`; ``UsageError`` if it is no science frame of it."""
+        return exposure_called(arcfile, self.exposures)
 
 
 def truth_document(truth: GiraffeTruth) -> str:

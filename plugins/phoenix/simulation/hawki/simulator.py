@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,11 @@ from phoenix.simulation.hawki.settings import (
 )
 from phoenix.simulation.hawki.statics import VALID_FROM, master_files, static_files
 from phoenix.simulation.hawki.truth import BlockTruth, truth_document
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 from phoenix.simulation.schedule import Exposure, Night, Template
 from phoenix.simulation.sky import pointing
 from phoenix.simulation.stamps import arcfile, mjd, second_stamp
 
-Progress = Callable[[int, int, str], None]
 HawkiExposure = Exposure[HawkiSetup]
 
 #: RA and DEC of the axis in raw headers minus the true ones: the recipe has to find it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,10 @@ from phoenix.simulation.kmos.settings import (
 )
 from phoenix.simulation.kmos.statics import VALID_FROM, static_files
 from phoenix.simulation.kmos.truth import truth_document
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 from phoenix.simulation.schedule import Exposure, Night
 from phoenix.simulation.stamps import arcfile, second_stamp
 
-Progress = Callable[[int, int, str], None]
 Floats = NDArray[np.float64]
 
 

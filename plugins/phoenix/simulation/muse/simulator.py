@@ -20,11 +20,10 @@ from phoenix.simulation.muse.unit_night import (
     wavelength_files,
     write_unit_frame,
 )
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 from phoenix.simulation.schedule import Exposure
 from phoenix.simulation.stamps import arcfile, second_stamp
 
-Progress = Callable[[int, int, str], None]
 #: Writes a frame to a path.
 Write = Callable[[Path], None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from phoenix.simulation.detector import add_cosmics, frame_generator
 from phoenix.simulation.fitsfile import image_hdu, write_fits
 from phoenix.simulation.folder import SimulationFolder
-from phoenix.simulation.plan import SimulationPlan
+from phoenix.simulation.plan import Progress, SimulationPlan
 from phoenix.simulation.schedule import Exposure, Night
 from phoenix.simulation.stamps import arcfile, second_stamp
 from phoenix.simulation.truth import OrderNoise, ScienceTruth, truth_document
@@ -33,7 +32,6 @@ from phoenix.simulation.uves.statics import VALID_FROM, static_files
 #: Cosmic rays per second of exposure and chip.
 COSMICS_PER_S = 0.25
 
-Progress = Callable[[int, int, str], None]
 UvesExposure = Exposure[UvesSetup]
 
 
