@@ -38,7 +38,9 @@ def headers(month: Path) -> Headers:
 def image(month: Path, headers: Headers, dpr_type: str, tech: str, number: int = 0) -> np.ndarray:
     """Counts of a VIS frame above the bias, without prescan and overscan."""
     names = [
-        name for name, h in headers.items() if (h["ESO DPR TYPE"], h["ESO DPR TECH"]) == (dpr_type, tech)
+        name
+        for name, h in headers.items()
+        if (h["ESO DPR TYPE"], h["ESO DPR TECH"], h["ESO SEQ ARM"]) == (dpr_type, tech, "VIS")
     ]
     raw = fits.getdata(month / "raw" / NIGHT / names[number]).astype(float)
     return raw[:, VIS.prescan_px : -VIS.overscan_px] - VIS.bias_adu
@@ -76,21 +78,52 @@ def test_orders_lie_apart_on_the_detector_and_overlap_in_wavelength(layout: obje
         assert orders.covered_nm(red)[0] < orders.free_nm(blue)[1] < orders.covered_nm(blue)[1]
 
 
-def test_a_night_holds_every_mode_and_its_calibrations(headers: Headers) -> None:
-    found = Counter((h["ESO DPR TYPE"], h["ESO DPR TECH"]) for h in headers.values())
-    assert found == {
+ON_SKY = {
+    ("OBJECT", "ECHELLE,SLIT,STARE"): 1,
+    ("OBJECT", "ECHELLE,SLIT,NODDING"): 2,
+    ("OBJECT", "ECHELLE,SLIT,OFFSET"): 1,
+    ("SKY", "ECHELLE,SLIT,OFFSET"): 1,
+    ("STD,TELLURIC", "ECHELLE,SLIT,NODDING"): 2,
+    ("STD,FLUX", "ECHELLE,SLIT,STARE"): 1,
+}
+PINHOLE, PINHOLES, SLIT = "ECHELLE,PINHOLE", "ECHELLE,MULTI-PINHOLE", "ECHELLE,SLIT"
+CALIBRATIONS = {
+    "UVB": {
         ("BIAS", "IMAGE"): 3,
-        ("OBJECT", "ECHELLE,SLIT,STARE"): 1,
-        ("OBJECT", "ECHELLE,SLIT,NODDING"): 2,
-        ("OBJECT", "ECHELLE,SLIT,OFFSET"): 1,
-        ("SKY", "ECHELLE,SLIT,OFFSET"): 1,
-        ("STD,TELLURIC", "ECHELLE,SLIT,NODDING"): 2,
-        ("STD,FLUX", "ECHELLE,SLIT,STARE"): 1,
-        ("LAMP,FMTCHK", "ECHELLE,PINHOLE"): 1,
-        ("LAMP,ORDERDEF", "ECHELLE,PINHOLE"): 1,
-        ("LAMP,FLAT", "ECHELLE,SLIT"): 3,
-        ("LAMP,WAVE", "ECHELLE,MULTI-PINHOLE"): 1,
-    }
+        ("LAMP,FMTCHK", PINHOLE): 1,
+        ("LAMP,DORDERDEF", PINHOLE): 1,
+        ("LAMP,QORDERDEF", PINHOLE): 1,
+        ("LAMP,DFLAT", SLIT): 3,
+        ("LAMP,QFLAT", SLIT): 3,
+        ("LAMP,WAVE", PINHOLES): 1,
+    },
+    "VIS": {
+        ("BIAS", "IMAGE"): 3,
+        ("LAMP,FMTCHK", PINHOLE): 1,
+        ("LAMP,ORDERDEF", PINHOLE): 1,
+        ("LAMP,FLAT", SLIT): 3,
+        ("LAMP,WAVE", PINHOLES): 1,
+    },
+    # Each lamp switched on and off.
+    "NIR": {
+        ("LAMP,FMTCHK", PINHOLE): 1,
+        ("LAMP,FMTCHK", "IMAGE"): 1,
+        ("LAMP,ORDERDEF", PINHOLE): 1,
+        ("LAMP,ORDERDEF", "IMAGE"): 1,
+        ("LAMP,FLAT", SLIT): 3,
+        ("LAMP,FLAT", "IMAGE"): 3,
+        ("LAMP,WAVE", PINHOLES): 1,
+        ("LAMP,WAVE", "IMAGE"): 1,
+    },
+}
+
+
+@pytest.mark.parametrize("arm", CALIBRATIONS)
+def test_a_night_holds_every_mode_and_its_calibrations(headers: Headers, arm: str) -> None:
+    found = Counter(
+        (h["ESO DPR TYPE"], h["ESO DPR TECH"]) for h in headers.values() if h["ESO SEQ ARM"] == arm
+    )
+    assert found == ON_SKY | CALIBRATIONS[arm]
 
 
 def test_headers_are_written_as_eso_writes_them(headers: Headers) -> None:
@@ -101,14 +134,28 @@ def test_headers_are_written_as_eso_writes_them(headers: Headers) -> None:
         groups = [key.split()[1] for key in header if key.startswith("ESO ")]
         assert list(dict.fromkeys(groups)) == ["DPR", "OBS", "TPL", "TEL", "ADA", "INS", "DET", "SEQ"]
         assert header["DATE-OBS"] >= header["ESO TPL START"] >= header["ESO OBS START"]
-        assert header["ESO DET OUT1 NX"] + 58 == header["NAXIS1"]
+        width = {"UVB": 1240 + 96, "VIS": 1530 + 58, "NIR": 696 + 8}[header["ESO SEQ ARM"]]
+        assert (header["NAXIS1"], header.get("ESO DET WIN1 NX", header.get("ESO DET CHIP NX"))) == (
+            width,
+            width,
+        )
+        # The array of NIR is read without a clock and never binned.
+        assert (
+            ("ESO DET WIN1 BINX" in header)
+            == (header["ESO SEQ ARM"] != "NIR")
+            == ("ESO DET DIT" not in header)
+        )
 
 
 def test_the_star_stands_where_the_offsets_say(month: Path, headers: Headers) -> None:
     """The recipe wants a star of a positive position on the slit to have a negative cumulative offset."""
     orders = Echellogram(LAYOUTS["small", "VIS"], SHIFT_PX)
     row = np.array([orders.ny // 2])
-    nods = [h for h in headers.values() if h["ESO DPR TYPE"] == "OBJECT" and "NODDING" in h["ESO DPR TECH"]]
+    nods = [
+        h
+        for h in headers.values()
+        if (h["ESO DPR TYPE"], h["ESO SEQ ARM"]) == ("OBJECT", "VIS") and "NODDING" in h["ESO DPR TECH"]
+    ]
     assert [h["ESO SEQ CUMOFF Y"] for h in nods] == [-2.5, 2.5]
     for number, header in enumerate(nods):
         counts = image(month, headers, "OBJECT", "ECHELLE,SLIT,NODDING", number)[row[0] - 20 : row[0] + 20]
@@ -169,14 +216,13 @@ def test_truth_tells_each_star_that_was_seen(month: Path, headers: Headers) -> N
         assert exposure.velocity_kms + exposure.barycentric_correction_kms == pytest.approx(
             exposure.star.velocity_kms
         )
-        assert min(noise.snr_per_column for noise in exposure.snr) > 20
+        assert np.median([noise.snr_per_column for noise in exposure.snr]) > 20
 
 
-def test_the_same_plan_gives_the_same_bytes(month: Path, tmp_path: Path) -> None:
-    simulator("XSHOOTER").simulate(PLAN, tmp_path, lambda _done, _all, _name: None)
-    made = {path.relative_to(tmp_path): path for path in tmp_path.rglob("*.fits")}
-    assert made.keys() == {path.relative_to(month) for path in month.rglob("*.fits")}
-    for name, path in made.items():
-        assert (
-            hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256((month / name).read_bytes()).digest()
-        )
+def test_lost_files_come_back_byte_by_byte(month: Path) -> None:
+    lost = [*sorted(month.glob(f"raw/{NIGHT}/*.fits"))[::9], *month.glob("static/THEO_TAB_MULT_*.fits")]
+    before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in lost}
+    for path in lost:
+        path.unlink()
+    simulator("XSHOOTER").simulate(PLAN, month, lambda _done, _all, _name: None)
+    assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in lost} == before

@@ -150,7 +150,7 @@ def _sequence_cards(arm: Arm, shot: Shot) -> list[Card]:
     cards: list[Card] = [("ESO SEQ ARM", arm.name, "Spectrograph arm")]
     if not shot.kind.on_sky:
         return cards
-    along = SKY_OFFSET_ARCSEC if shot.kind is OFFSET_SKY else -shot.slit_arcsec
+    along = SKY_OFFSET_ARCSEC if shot.kind is OFFSET_SKY else 0.0 - shot.slit_arcsec
     return [
         *cards,
         ("ESO SEQ NOD THROW", NOD_THROW_ARCSEC if shot.kind.tech == NOD.tech else 0.0, "[arcsec] Nod throw"),
@@ -159,6 +159,6 @@ def _sequence_cards(arm: Arm, shot: Shot) -> list[Card]:
         ("ESO SEQ CUMOFF Y", along, "[arcsec] Cumulative offset along the slit"),
         ("ESO SEQ CUMOFF RA", 0.0, "[arcsec] Cumulative offset in RA"),
         ("ESO SEQ CUMOFF DEC", along, "[arcsec] Cumulative offset in DEC"),
-        ("ESO SEQ RELOFF RA", 0.0, "[arcsec] Offset from the first position in RA"),
-        ("ESO SEQ RELOFF DEC", along, "[arcsec] Offset from the first position in DEC"),
+        ("ESO SEQ RELOFF RA", 0.0, "[arcsec] Offset of this exposure in RA"),
+        ("ESO SEQ RELOFF DEC", along, "[arcsec] Offset of this exposure in DEC"),
     ]

@@ -172,8 +172,15 @@ class _NightLog:
             self._clock.step(visit.exptime_s + READOUT_S)
         for arm in arms:
             setup = XshooterSetup(arm, visit.shots)
+            share = arm.exposure_share if setup.kind.catg == "SCIENCE" else 1.0
             self._templates.append(
                 Template(
-                    setup, block, number, start, visit.exptime_s, len(visit.shots), tuple(starts[arm.name])
+                    setup,
+                    block,
+                    number,
+                    start,
+                    share * visit.exptime_s,
+                    len(visit.shots),
+                    tuple(starts[arm.name]),
                 )
             )

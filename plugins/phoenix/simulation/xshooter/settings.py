@@ -21,7 +21,8 @@ class Arm:
 
     `turns` is by how many quarters of a circle a raw frame is turned, against the clock, and `cut_px` what
     the pipeline cuts off when it has turned it back: columns left and right, rows below and above. `best_nm`
-    and `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has.
+    and `width_nm` shape the efficiency; `sky_lines` is how many lines the sky has; `exposure_share` is how
+    long the arm exposes on science targets while the others do.
     """
 
     name: str
@@ -40,17 +41,65 @@ class Arm:
     best_nm: float
     width_nm: float
     sky_lines: int
+    exposure_share: float
 
 
-_WHOLE = (0, 0, 0, 0)
 UVB = Arm(
-    "UVB", 3, "1.0x11", 1.61, 2.8, 1000.0, 48, 48, "400k/1pt/hg", 2, _WHOLE, 287.0, 569.0, 420.0, 140.0, 12
+    "UVB",
+    wheel=3,
+    slit="1.0x11",
+    conad_e_adu=1.61,
+    ron_e=2.8,
+    bias_adu=1000.0,
+    prescan_px=48,
+    overscan_px=48,
+    clock="400k/1pt/hg",
+    turns=2,
+    cut_px=(0, 0, 0, 0),
+    shortest_nm=287.0,
+    longest_nm=569.0,
+    best_nm=420.0,
+    width_nm=140.0,
+    sky_lines=12,
+    exposure_share=1.0,
 )
 VIS = Arm(
-    "VIS", 4, "0.9x11", 1.68, 3.1, 1000.0, 10, 48, "400k/1pt/hg", 0, _WHOLE, 528.0, 1060.0, 720.0, 300.0, 60
+    "VIS",
+    wheel=4,
+    slit="0.9x11",
+    conad_e_adu=1.68,
+    ron_e=3.1,
+    bias_adu=1000.0,
+    prescan_px=10,
+    overscan_px=48,
+    clock="400k/1pt/hg",
+    turns=0,
+    cut_px=(0, 0, 0, 0),
+    shortest_nm=528.0,
+    longest_nm=1060.0,
+    best_nm=720.0,
+    width_nm=300.0,
+    sky_lines=60,
+    exposure_share=1.0,
 )
 NIR = Arm(
-    "NIR", 5, "0.9x11", 2.12, 8.0, 100.0, 0, 0, "", 3, (20, 24, 4, 4), 985.0, 2530.0, 1700.0, 800.0, 150
+    "NIR",
+    wheel=5,
+    slit="0.9x11",
+    conad_e_adu=2.12,
+    ron_e=8.0,
+    bias_adu=100.0,
+    prescan_px=0,
+    overscan_px=0,
+    clock="",
+    turns=3,
+    cut_px=(20, 24, 4, 4),
+    shortest_nm=985.0,
+    longest_nm=2530.0,
+    best_nm=1700.0,
+    width_nm=800.0,
+    sky_lines=150,
+    exposure_share=0.25,
 )
 ARMS = (UVB, VIS, NIR)
 
