@@ -107,14 +107,15 @@ ARMS = (UVB, VIS, NIR)
 D2_ORDERS = range(21, 25)
 
 #: Frame sizes. `small` has the orders, wavelengths and slit of `full` on a seventh of the pixels, with a
-#: third of the resolving power: no mode of the real instrument.
+#: quarter of the resolving power (170 times the order): no mode of the real instrument. Lines of 6 pixels
+#: would be too wide for the recipes, which fit them in a window of 13.
 LAYOUTS = {
     ("small", "NIR"): Layout(1288, 696, 26, 11, 26300.0, 85.0, 75.0, 0.21, 6.0, -14.0, 0.8, 3.2),
     ("full", "NIR"): Layout(1056, 2040, 26, 11, 26300.0, 62.0, 62.0, 0.21, 4.0, -6.0, 1.2, 3.6),
     ("small", "UVB"): Layout(1240, 704, 24, 13, 7060.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
-    ("full", "UVB"): Layout(2048, 3000, 24, 13, 7060.0, 140.0, 160.0, 0.16, 25.0, -40.0, 2.0, 6.0),
+    ("full", "UVB"): Layout(2048, 3000, 24, 13, 7060.0, 140.0, 160.0, 0.16, 25.0, -40.0, 2.0, 4.0),
     ("small", "VIS"): Layout(1530, 704, 30, 16, 16250.0, 70.0, 95.0, 0.16, 6.0, -18.0, 0.8, 3.2),
-    ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 140.0, 130.0, 0.16, 25.0, -40.0, 2.5, 6.0),
+    ("full", "VIS"): Layout(2048, 4000, 30, 16, 16250.0, 140.0, 130.0, 0.16, 25.0, -40.0, 2.5, 4.0),
 }
 
 
