@@ -63,9 +63,8 @@ def flat_lamp(arm: Arm, lamp: str) -> Density:
     """Flat-field exposure, over the whole slit: a lamp as smooth as a hot body's light, or deuterium's."""
     if lamp == "D2":
         # In the visible it is faint, and yet xsh_orderpos traces all orders of UVB in its light alone.
-        return lambda wave_nm: 3.2e7 * (0.3 + np.exp(-0.5 * ((wave_nm - 300.0) / 60.0) ** 2))
-    peak = 1.0e10 / arm.best_nm
-    return lambda wave_nm: peak * np.exp(-0.5 * ((wave_nm - 1.1 * arm.best_nm) / (1.4 * arm.width_nm)) ** 2)
+        return lambda wave_nm: 8.0e6 * (0.3 + np.exp(-0.5 * ((wave_nm - 300.0) / 60.0) ** 2))
+    return lambda wave_nm: 1.0e7 * np.exp(-0.5 * ((wave_nm - 1.1 * arm.best_nm) / (1.4 * arm.width_nm)) ** 2)
 
 
 def efficiency(arm: Arm, wave_nm: Floats) -> Floats:
