@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from phoenix.simulation.cards import direction
+from phoenix.simulation.contents import contents_of
 from phoenix.simulation.detector import MAX_ADU, add_cosmics, frame_generator
 from phoenix.simulation.fitsfile import image_hdu, write_fits
 from phoenix.simulation.folder import SimulationFolder
@@ -41,7 +42,7 @@ from phoenix.simulation.giraffe.truth import (
     truth_document,
 )
 from phoenix.simulation.plan import Progress, SimulationPlan
-from phoenix.simulation.schedule import Night
+from phoenix.simulation.schedule import Night, Template
 from phoenix.simulation.sky import mean_airmass
 from phoenix.simulation.stamps import arcfile, second_stamp
 from phoenix.simulation.stars import Star
@@ -121,7 +122,7 @@ def _truth(
                 stars |= {target.name: _star(target, star) for target, star in _stars(seen)}
                 path = out / "raw" / night.date.isoformat() / arcfile(ARCHIVE_PREFIX, exposure.start)
                 exposures.append(_exposure(night, exposure, light, seen, _saturated_pixels(path)))
-    contents = {night.date.isoformat(): _contents(night) for night in nights}
+    contents = contents_of(nights, ARCHIVE_PREFIX, _told)
     return GiraffeTruth(plan.as_dict(), dict(sorted(stars.items())), tuple(exposures), contents)
 
 
@@ -198,18 +199,12 @@ def _fibre(light: FibreLight) -> FibreTruth:
     )
 
 
-def _contents(night: Night[GiraffeSetup]) -> list[dict[str, Any]]:
-    """List what a night holds: one entry per template."""
-    return [
-        {
-            "kind": template.setup.kind.name,
-            "slit": template.setup.slit,
-            "setup": template.setup.setup.name,
-            "ob_id": template.block.ob_id,
-            "tpl_start": second_stamp(template.start),
-            "tpl_nexp": template.planned,
-            "exptime_s": template.exptime_s,
-            "arcfiles": [arcfile(ARCHIVE_PREFIX, start) for start in template.starts],
-        }
-        for template in night.templates
-    ]
+def _told(template: Template[GiraffeSetup]) -> dict[str, Any]:
+    """Return what is the instrument's own of a template."""
+    setup = template.setup
+    return {
+        "kind": setup.kind.name,
+        "slit": setup.slit,
+        "setup": setup.setup.name,
+        "exptime_s": template.exptime_s,
+    }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from phoenix.simulation.contents import contents_of
 from phoenix.simulation.detector import frame_generator
 from phoenix.simulation.fitsfile import Card, header, write_fits
 from phoenix.simulation.folder import SimulationFolder
@@ -72,7 +73,7 @@ class RawFrameSimulator:
         ]
         folder.write_frames(frames, lambda one, path: _write_frame(plan, one, detectors, path), progress)
         truths = [_truth(plan, night, template) for night in nights for template in _science(night)]
-        contents = {night.date.isoformat(): _contents(night) for night in nights}
+        contents = contents_of(nights, INSTRUMENT, _told)
         folder.close(truth_document(plan.as_dict(), truths, fields, contents))
 
 
@@ -166,15 +167,7 @@ def _truth(plan: SimulationPlan, night: Night[HawkiSetup], template: Template[Ha
     )
 
 
-def _contents(night: Night[HawkiSetup]) -> list[dict[str, Any]]:
-    """List what a night holds: one entry per template."""
-    return [
-        {
-            "kind": template.setup.kind.name,
-            "ob_id": template.block.ob_id,
-            "tpl_start": second_stamp(template.start),
-            "tpl_nexp": template.planned,
-            "arcfiles": [arcfile(INSTRUMENT, start) for start in template.starts],
-        }
-        for template in night.templates
-    ]
+def _told(template: Template[HawkiSetup]) -> dict[str, Any]:
+    """Return what is the instrument's own of a template."""
+    setup = template.setup
+    return {"kind": setup.kind.name}

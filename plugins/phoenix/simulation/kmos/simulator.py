@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from phoenix.simulation.contents import contents_of
 from phoenix.simulation.detector import frame_generator
 from phoenix.simulation.fitsfile import header, write_fits
 from phoenix.simulation.folder import SimulationFolder
@@ -33,7 +34,7 @@ from phoenix.simulation.kmos.settings import (
 from phoenix.simulation.kmos.statics import VALID_FROM, static_files
 from phoenix.simulation.kmos.truth import truth_document
 from phoenix.simulation.plan import Progress, SimulationPlan
-from phoenix.simulation.schedule import Exposure, Night
+from phoenix.simulation.schedule import Exposure, Night, Template
 from phoenix.simulation.stamps import arcfile, second_stamp
 
 Floats = NDArray[np.float64]
@@ -57,7 +58,7 @@ class RawFrameSimulator:
             for night, exposure in exposures
         ]
         folder.write_frames(frames, lambda one, path: _write_frame(plan, one, path), progress)
-        contents = {night.date.isoformat(): _contents(night) for night in nights}
+        contents = contents_of(nights, INSTRUMENT, _told)
         folder.close(truth_document(plan.as_dict(), _fields(nights), contents))
 
 
@@ -96,16 +97,8 @@ def _fields(nights: list[Night[KmosSetup]]) -> list[Field]:
     return sorted({target for target in targets if isinstance(target, Field)}, key=lambda field: field.index)
 
 
-def _contents(night: Night[KmosSetup]) -> list[dict[str, Any]]:
-    """List what a night holds: one entry per template."""
-    return [
-        {
-            "kind": template.setup.kind.name,
-            "ob_id": template.block.ob_id,
-            "field": template.block.target.name if isinstance(template.block.target, Field) else "",
-            "tpl_start": second_stamp(template.start),
-            "tpl_nexp": template.planned,
-            "arcfiles": [arcfile(INSTRUMENT, start) for start in template.starts],
-        }
-        for template in night.templates
-    ]
+def _told(template: Template[KmosSetup]) -> dict[str, Any]:
+    """Return what is the instrument's own of a template."""
+    setup = template.setup
+    field = template.block.target
+    return {"kind": setup.kind.name, "field": field.name if isinstance(field, Field) else ""}

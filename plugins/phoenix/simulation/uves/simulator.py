@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from phoenix.simulation.contents import contents_of
 from phoenix.simulation.detector import add_cosmics, frame_generator
 from phoenix.simulation.fitsfile import image_hdu, write_fits
 from phoenix.simulation.folder import SimulationFolder
 from phoenix.simulation.plan import Progress, SimulationPlan
-from phoenix.simulation.schedule import Exposure, Night
+from phoenix.simulation.schedule import Exposure, Night, Template
 from phoenix.simulation.stamps import arcfile, second_stamp
 from phoenix.simulation.truth import OrderNoise, ScienceTruth, truth_document
 from phoenix.simulation.uves.frames import (
@@ -55,7 +56,7 @@ class RawFrameSimulator:
         ]
         folder.write_frames(frames, lambda one, path: _write_frame(plan, *one, light, path), progress)
         truths = [_truth(night, exposure, light) for night, exposure in exposures if _is_science(exposure)]
-        text = truth_document(plan.as_dict(), truths, {n.date.isoformat(): _contents(n) for n in nights})
+        text = truth_document(plan.as_dict(), truths, contents_of(nights, INSTRUMENT, _told))
         folder.close(text)
 
 
@@ -128,17 +129,7 @@ def _order_noise(exposure: UvesExposure, light: UvesLight) -> list[OrderNoise]:
     return found
 
 
-def _contents(night: Night[UvesSetup]) -> list[dict[str, Any]]:
-    """List what a night holds: one entry per template."""
-    return [
-        {
-            "kind": template.setup.kind.name,
-            "setting": template.setup.setting.name,
-            "ob_id": template.block.ob_id,
-            "tpl_start": second_stamp(template.start),
-            "tpl_nexp": template.planned,
-            "aborted": template.aborted,
-            "arcfiles": [arcfile(INSTRUMENT, start) for start in template.starts],
-        }
-        for template in night.templates
-    ]
+def _told(template: Template[UvesSetup]) -> dict[str, Any]:
+    """Return what is the instrument's own of a template."""
+    setup = template.setup
+    return {"kind": setup.kind.name, "setting": setup.setting.name, "aborted": template.aborted}
